@@ -1,0 +1,144 @@
+"""edge.toml and the command line -> one checked configuration. Names file, key and value."""
+
+import re
+import socket
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from edge.errors import FatalError
+
+Score = Annotated[float, Field(ge=0, le=1)]
+Id = Annotated[str, Field(pattern=r"^[a-z0-9_-]+$", max_length=64)]
+
+
+def default_device() -> str:
+    """This machine's host name as an id."""
+    return re.sub(r"[^a-z0-9_-]+", "-", socket.gethostname().split(".")[0].lower()) or "edge"
+
+
+class Section(BaseModel):
+    """A table of edge.toml: unknown keys and wrong types are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class ModelConfig(Section):
+    """Which model runs."""
+
+    path: Annotated[Path, Field(strict=False)] | None = None
+
+
+class RuntimeConfig(Section):
+    """What the model runs on."""
+
+    delegates: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] = ("cpu",)
+    threads: int = Field(default=2, ge=1, le=64)
+
+
+class MqttConfig(Section):
+    """Where the feed goes."""
+
+    broker: str = "mqtt://127.0.0.1:1883"
+    username: str = ""
+    password_file: Annotated[Path, Field(strict=False)] | None = None
+    keepalive_s: int = Field(default=30, ge=5, le=3600)
+
+    @field_validator("broker")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        if re.fullmatch(r"embedded(:\d{1,5})?", value):
+            return value
+        try:
+            parts = urlsplit(value)
+            well_formed = parts.scheme == "mqtt" and parts.hostname and parts.port != 0
+        except ValueError:
+            well_formed = False
+        if not well_formed:
+            raise ValueError("expected mqtt://HOST:PORT or embedded")
+        if parts.username or parts.password:
+            raise ValueError("expected no credentials here: use username and password_file")
+        return value
+
+
+class FeedConfig(Section):
+    """What the feed says beside events and states."""
+
+    observations: bool = False
+    status_interval_s: float = Field(default=10.0, gt=0)
+
+
+class EventsConfig(Section):
+    """When a label becomes an event; scores left out come from the model's contract."""
+
+    enter: Score | None = None
+    leave: Score | None = None
+    confirm: int = Field(default=3, ge=1)
+    release: int = Field(default=5, ge=1)
+
+
+class SourceConfig(Section):
+    """One camera, video or folder."""
+
+    uri: str = Field(min_length=1)
+    fps: float = Field(default=0.0, ge=0)
+
+
+class Config(Section):
+    """All of edge.toml."""
+
+    device: Id = Field(default_factory=default_device)
+    model: ModelConfig = ModelConfig()
+    runtime: RuntimeConfig = RuntimeConfig()
+    mqtt: MqttConfig = MqttConfig()
+    feed: FeedConfig = FeedConfig()
+    events: EventsConfig = EventsConfig()
+    source: dict[Id, SourceConfig] = {}
+
+
+def load(path: Path | None, flags: dict[str, Any] | None = None) -> Config:
+    """edge.toml (None: the defaults), overridden by flags in the file's own nesting.
+
+    Raises FatalError: `edge.toml: source.barn.fps: expected a number above 0, got 'x'`.
+    """
+    values: dict[str, Any] = {}
+    if path is not None:
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise FatalError(f"{path}: there is no such configuration file") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise FatalError(f"{path}: cannot be read: {error}") from None
+        except tomllib.TOMLDecodeError as error:
+            raise FatalError(f"{path}: is not valid TOML: {error}") from None
+    merged = _merge(values, flags or {})
+    try:
+        return Config.model_validate(merged)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise FatalError(f"{path or 'command line'}: {_explain(first)}") from None
+
+
+def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        both = isinstance(below, dict) and isinstance(value, dict)
+        merged[key] = _merge(below, value) if both and isinstance(below, dict) else value
+    return merged
+
+
+def _explain(error: Any) -> str:
+    """One pydantic error -> `key: expected …, got …`; values of unknown keys stay secret."""
+    key = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        return f"{key}: unknown key; see systemd/edge.toml for all of them"
+    if error["type"] == "missing":
+        return f"{key}: is missing"
+    if error["type"] == "value_error":
+        return f"{key}: {error['ctx']['error']}"
+    message = re.sub(r"^Input should be|^String should", "expected", error["msg"])
+    return f"{key}: {message}, got {error['input']!r}"

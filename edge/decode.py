@@ -1,0 +1,52 @@
+"""Raw outputs of the interpreter -> Detections. Pure: no clock, no thread, no I/O."""
+
+import numpy as np
+import numpy.typing as npt
+
+from edge.errors import FatalError
+from edge.model import Contract
+from edge.types import UNKNOWN, Detection, Fit, Tensor, TensorSpec
+
+
+class Classify:
+    """A classifier's output -> every label with its probability, highest first.
+
+    Raises FatalError at construction where the output's width and the labels do not agree.
+    """
+
+    def __init__(self, contract: Contract, output: TensorSpec) -> None:
+        width = int(np.prod(output.shape))
+        if width != len(contract.labels):
+            raise FatalError(
+                f"output tensor {output.name!r} has {width} values, the contract names "
+                f"{len(contract.labels)} labels"
+            )
+        self._contract = contract
+        self._output = output
+
+    def __call__(self, outputs: tuple[Tensor, ...], fit: Fit) -> tuple[Detection, ...]:  # noqa: ARG002
+        """The first output tensor -> one Detection per label.
+
+        A frame that the reject rule turns away is UNKNOWN, with the probability that was too low.
+        """
+        scores = probabilities(self._contract, self._output.dequantize(outputs[0]).ravel())
+        order = np.argsort(-scores, kind="stable")
+        best = float(scores[order[0]])
+        if best < self._contract.reject.below:
+            return (Detection(UNKNOWN, best),)
+        return tuple(Detection(self._contract.labels[i], float(scores[i])) for i in order)
+
+
+def probabilities(contract: Contract, real: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """(..., labels) real outputs -> calibrated probabilities 0..1 of the same shape.
+
+    `softmax(logits / temperature)` (Guo et al. 2017, On Calibration of Modern Neural Networks);
+    the logits of a network that ends in softmax are the logarithms of its outputs.
+    """
+    if contract.output.kind == "probabilities":
+        if contract.temperature == 1.0:
+            return real
+        real = np.log(np.clip(real, 1e-7, 1.0))
+    scaled = real / contract.temperature
+    exponents = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+    return np.asarray(exponents / exponents.sum(axis=-1, keepdims=True), np.float32)

@@ -1,0 +1,17 @@
+"""What can go wrong, sorted by what to do next. The message is one line for a person."""
+
+
+class HedgerowError(Exception):
+    """Every error that Hedgerow raises on purpose; `exit_status` is the process's."""
+
+    exit_status = 1
+
+
+class FatalError(HedgerowError):
+    """Configuration or model that no retry can mend: exit 78, systemd does not restart."""
+
+    exit_status = 78
+
+
+class TransientError(HedgerowError):
+    """A camera, broker or file that may be there again later: retried, else exit 1."""

@@ -1,0 +1,184 @@
+"""A .tflite file -> its verified flatbuffer, contract and golden vectors."""
+
+import hashlib
+import io
+import json
+import tomllib
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from edge.errors import FatalError
+from edge.types import Tensor
+
+CONTRACT_FILE = "hedgerow.json"
+LABELS_FILE = "labels.txt"
+GOLDEN_FILE = "golden.npz"
+SCHEMA = "hedgerow.model/1"
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Channels = Annotated[tuple[float, ...], Field(min_length=1, max_length=3)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class InputContract(_Part):
+    """How a picture becomes the network's input: `(pixel - mean) / std` per channel."""
+
+    width: int = Field(gt=0, le=8192)
+    height: int = Field(gt=0, le=8192)
+    color: Literal["rgb", "bgr", "grey"] = "rgb"
+    resize: Literal["stretch", "letterbox", "crop"] = "stretch"
+    crop_fraction: float = Field(default=1.0, gt=0, le=1)
+    """With resize = crop: the side of the central square, as a share of the shorter side."""
+    mean: Channels = (0.0,)
+    std: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1, max_length=3)] = (
+        255.0,
+    )
+
+    @property
+    def channels(self) -> int:
+        """Colour channels of the network's input: 1 or 3."""
+        return 1 if self.color == "grey" else 3
+
+
+class OutputContract(_Part):
+    """What the network's output means."""
+
+    kind: Literal["probabilities", "logits"] = "probabilities"
+
+
+class RejectRule(_Part):
+    """When a frame is none of the labels: its highest probability lies below `below`."""
+
+    rule: Literal["max_probability"] = "max_probability"
+    below: Share = 0.0
+
+
+class Contract(_Part):
+    """`hedgerow.json`: all that a device must know of a model to use it rightly."""
+
+    schema_: Literal["hedgerow.model/1"] = Field(default="hedgerow.model/1", alias="schema")
+    name: str = Field(pattern=r"^[a-z0-9_-]+$")
+    version: str = "1.0.0"
+    task: Literal["classify"] = "classify"
+    input: InputContract
+    output: OutputContract = OutputContract()
+    labels: tuple[str, ...] = Field(min_length=1)
+    thresholds: dict[str, Share] = {}
+    """The labels that become events, each with the score from which it counts."""
+    temperature: float = Field(default=1.0, gt=0)
+    reject: RejectRule = RejectRule()
+    flatbuffer_sha256: str = ""
+    provenance: dict[str, Any] = {}
+    receipt: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _thresholds_name_labels(self) -> "Contract":
+        strangers = sorted(set(self.thresholds) - set(self.labels))
+        if strangers:
+            raise ValueError(f"thresholds name {strangers}, which are not among the labels")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """Input tensors with the raw outputs that CPU inference gave for them at conversion."""
+
+    inputs: Tensor
+    """(n, height, width, channels) in the input tensor's dtype."""
+    outputs: Tensor
+    """(n, ...) in the output tensor's dtype."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model file whose bytes are the ones that its contract speaks of."""
+
+    path: Path
+    flatbuffer: bytes
+    contract: Contract
+    sha256: str
+    golden: Golden | None
+
+
+def load(path: Path) -> Model:
+    """Read and verify a model file. Raises FatalError with the file and what to do."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise FatalError(f"{path}: there is no such model file") from None
+    except OSError as error:
+        raise FatalError(f"{path}: cannot be read: {error.strerror}") from None
+    if data[4:8] != b"TFL3":
+        raise FatalError(f"{path}: is not a TensorFlow Lite model")
+    parts = _appended(path, data)
+    flatbuffer = data[: parts.flatbuffer_bytes]
+    sha256 = hashlib.sha256(flatbuffer).hexdigest()
+    contract = _contract(path, parts.files.get(CONTRACT_FILE))
+    if contract.flatbuffer_sha256 not in ("", sha256):
+        raise FatalError(
+            f"{path}: is damaged: its SHA-256 is {sha256[:12]}…, the contract says "
+            f"{contract.flatbuffer_sha256[:12]}…; copy the file again"
+        )
+    return Model(path, flatbuffer, contract, sha256, _golden(path, parts.files.get(GOLDEN_FILE)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Appended:
+    flatbuffer_bytes: int
+    files: dict[str, bytes]
+
+
+def _appended(path: Path, data: bytes) -> _Appended:
+    """The zip behind the flatbuffer; none in a foreign model."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            infos = archive.infolist()
+            wanted = [i for i in infos if i.filename in (CONTRACT_FILE, GOLDEN_FILE)]
+            start = min((i.header_offset for i in infos), default=len(data))
+            return _Appended(start, {i.filename: archive.read(i) for i in wanted})
+    except zipfile.BadZipFile as error:
+        if str(error) == "File is not a zip file":
+            return _Appended(len(data), {})
+        raise FatalError(f"{path}: is damaged ({error}); copy the file again") from None
+    except (OSError, ValueError, EOFError, NotImplementedError, RuntimeError) as error:
+        raise FatalError(f"{path}: is damaged ({error}); copy the file again") from None
+
+
+def _contract(path: Path, embedded: bytes | None) -> Contract:
+    """From inside the file; for a foreign model from model.toml beside it."""
+    sidecar = path.with_name("model.toml")
+    try:
+        if embedded is not None:
+            where = f"{path}: {CONTRACT_FILE}"
+            return Contract.model_validate(json.loads(embedded))
+        where = str(sidecar)
+        return Contract.model_validate(tomllib.loads(sidecar.read_text()))
+    except FileNotFoundError:
+        raise FatalError(
+            f"{path}: carries no contract (labels, preprocessing): make the file with "
+            f"`converter convert`, or describe it in {sidecar}"
+        ) from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "contract"
+        raise FatalError(f"{where}: {key}: {first['msg']}") from None
+    except (ValueError, OSError) as error:
+        raise FatalError(f"{where}: cannot be read: {error}") from None
+
+
+def _golden(path: Path, archive: bytes | None) -> Golden | None:
+    if archive is None:
+        return None
+    try:
+        with np.load(io.BytesIO(archive), allow_pickle=False) as arrays:
+            return Golden(arrays["inputs"], arrays["outputs"])
+    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise FatalError(f"{path}: {GOLDEN_FILE}: cannot be read: {error}") from None

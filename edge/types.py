@@ -1,0 +1,148 @@
+"""The values that cross layers: frozen, with their units beside them."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Image = npt.NDArray[np.uint8]
+"""(height, width, 3) uint8 pixels in B, G, R order, as OpenCV hands them out."""
+
+Tensor = npt.NDArray[Any]
+"""What goes into or comes out of an interpreter, in the tensor's own dtype and shape."""
+
+TIES_UP = 0.5 + 1e-5
+"""Added before flooring; the excess absorbs the rounding of a float32 scale."""
+
+UNKNOWN = "unknown"
+"""The label of a frame that the model's reject rule turns away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One picture from a source."""
+
+    image: Image
+    mono_s: float
+    """Seconds on the source's clock, for durations: time.monotonic() at capture for a live
+    source, the position in the recording for a file."""
+    unix_s: float
+    """Seconds since 1970 for people; a file's clock starts at 0."""
+    arrived_s: float
+    """time.monotonic() when the pixels were there: what latency is counted from."""
+    dropped: int = 0
+    """Frames that nobody took between the previous one and this one."""
+    origin: str = ""
+    """The picture's file name, where it has one."""
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """An interpreter's input or output: shape, dtype and affine quantisation.
+
+    `real = scale * (quantized - zero_point)`, the TFLite quantisation specification;
+    scale 0 means that the tensor is not quantised.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    scale: float = 0.0
+    zero_point: int = 0
+
+    def quantize(self, real: Tensor) -> Tensor:
+        """Real values of any shape -> this tensor's dtype, rounded and clamped.
+
+        Ties go up: a network fed -1..1 has its pixels half a step off the grid, and rounding
+        half to even would map two pixel values in three onto the same step.
+        """
+        if self.scale == 0.0:
+            return real.astype(self.dtype)
+        limits = np.iinfo(self.dtype)
+        steps = np.floor(real.astype(np.float64) / self.scale + TIES_UP) + self.zero_point
+        return np.clip(steps, limits.min, limits.max).astype(self.dtype)
+
+    def dequantize(self, quantized: Tensor) -> npt.NDArray[np.float32]:
+        """This tensor's values of any shape -> float32 real values."""
+        if self.scale == 0.0:
+            return quantized.astype(np.float32)
+        steps = quantized.astype(np.int32) - self.zero_point
+        return np.asarray(steps * np.float32(self.scale), np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle in the frame, normalised: 0..1 from the left and from the top."""
+
+    x_min: float
+    y_min: float
+    x_max: float
+    y_max: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """The window of the frame that the network's input shows, normalised to the frame.
+
+    `frame = start + input * span`: stretch is (0, 0, 1, 1); a crop has spans below 1;
+    a letterbox reaches beyond the frame, with starts below 0 and spans above 1.
+    """
+
+    x_start: float
+    y_start: float
+    x_span: float
+    y_span: float
+
+    def to_frame(self, box: Box) -> Box:
+        """A box normalised to the network's input -> the same box normalised to the frame."""
+        return Box(
+            self.x_start + box.x_min * self.x_span,
+            self.y_start + box.y_min * self.y_span,
+            self.x_start + box.x_max * self.x_span,
+            self.y_start + box.y_max * self.y_span,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """One label with its score 0..1; without a box it speaks of the whole frame."""
+
+    label: str
+    score: float
+    box: Box | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One moment of a story: a label appeared (start), goes on (update), is gone (end)."""
+
+    kind: Literal["start", "update", "end"]
+    story: int
+    """The same number for start, updates and end; unique within one run of the daemon."""
+    label: str
+    score: float
+    """The highest score of the story so far, 0..1."""
+    unix_s: float
+    """When the frame that decided it was taken."""
+    started_unix_s: float
+    """When the first agreeing frame was taken."""
+    duration_s: float
+    """From the first to the latest agreeing frame, on the source's clock."""
+    frames_seen: int
+    frames_agreeing: int
+    box: Box | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What one inference said of one frame."""
+
+    unix_s: float
+    detections: tuple[Detection, ...]
+    """Highest score first."""
+    latency_s: float
+    """From the frame's pixels to its labels, seconds."""
+    origin: str = ""
+    dropped: int = 0
+    events: tuple[Event, ...] = ()
