@@ -4,7 +4,7 @@ import re
 import socket
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -43,6 +43,7 @@ class MqttConfig(Section):
     """Where the feed goes."""
 
     broker: str = "mqtt://127.0.0.1:1883"
+    protocol: Literal["5", "3.1.1"] = "5"
     username: str = ""
     password_file: Annotated[Path, Field(strict=False)] | None = None
     keepalive_s: int = Field(default=30, ge=5, le=3600)

@@ -55,13 +55,13 @@ class TensorSpec:
         """Real values of any shape -> this tensor's dtype, rounded and clamped.
 
         Ties go up: a network fed -1..1 has its pixels half a step off the grid, and rounding
-        half to even would map two pixel values in three onto the same step.
+        half to even would map every two neighbouring pixel values onto one step.
         """
         if self.scale == 0.0:
             return real.astype(self.dtype)
         limits = np.iinfo(self.dtype)
-        steps = np.floor(real.astype(np.float64) / self.scale + TIES_UP) + self.zero_point
-        return np.clip(steps, limits.min, limits.max).astype(self.dtype)
+        steps: Tensor = np.floor(real.astype(np.float64) / self.scale + TIES_UP) + self.zero_point
+        return steps.clip(limits.min, limits.max).astype(self.dtype)
 
     def dequantize(self, quantized: Tensor) -> npt.NDArray[np.float32]:
         """This tensor's values of any shape -> float32 real values."""

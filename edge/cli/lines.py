@@ -1,0 +1,53 @@
+"""Messages of the feed -> lines for a person."""
+
+import json
+from typing import Any
+
+import click
+
+from edge.feed.reader import Received
+
+COLORS = {"start": "green", "update": "cyan", "end": "yellow", "online": "green", "offline": "red"}
+
+
+def content(received: Received) -> dict[str, Any]:
+    """The payload's JSON object; empty where it is none."""
+    try:
+        value = json.loads(received.payload)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def line(received: Received) -> str | None:
+    """One line for an event or a change of availability; None for anything else."""
+    where = f"{received.device}/{received.source}".rstrip("/")
+    match received.kind:
+        case "event":
+            event = content(received)
+            kind = str(event.get("event_type", "?"))
+            clock = str(event.get("time", ""))[11:23]
+            text = f"{clock}  {where}  {_color(kind)} {event.get('label', '?')}"
+            text += f" {event.get('score', 0):.2f}"
+            if kind == "end":
+                text += f" after {event.get('duration_s', 0):.1f} s"
+            return text
+        case "availability":
+            return f"{'':12}  {where}  {_color(received.payload)}"
+        case _:
+            return None
+
+
+def states(latest: dict[str, dict[str, Any]]) -> str:
+    """The latest state payload of every source -> one coloured line."""
+    parts = []
+    for where, state in sorted(latest.items()):
+        if state.get("label"):
+            parts.append(click.style(f"{where}: {state['label']}", fg="green", bold=True))
+        else:
+            parts.append(click.style(f"{where}: nothing", dim=True))
+    return "  ".join(parts)
+
+
+def _color(word: str) -> str:
+    return click.style(word, fg=COLORS.get(word))

@@ -1,0 +1,97 @@
+"""`edge run`: the daemon."""
+
+import logging
+import signal
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import click
+
+
+@click.command()
+@click.option("--config", type=click.Path(path_type=Path), help="edge.toml; flags go before it.")
+@click.option(
+    "--source",
+    "sources",
+    multiple=True,
+    metavar="[NAME=]URI",
+    help="A camera (0, usb:0, v4l2:/dev/video0), video, folder of pictures, or demo:. Repeatable.",
+)
+@click.option("--model", type=click.Path(), help="The .tflite file.")
+@click.option("--broker", help="mqtt://HOST:PORT, or embedded[:PORT] to try it out.")
+@click.option("--device", help="This device's id on the feed; default: the host's name.")
+@click.option("--fps", type=float, help="At most that many frames a second from each --source.")
+@click.option("--threads", type=int, help="Inference threads.")
+@click.option("--observations", is_flag=True, help="Publish every inference, not only events.")
+@click.option(
+    "--json",
+    "json_lines",
+    is_flag=True,
+    help="JSON lines on stdout; MQTT too only with --broker or --config.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Log what developers want to know.")
+def run(json_lines: bool, verbose: bool, config: Path | None, **flags: Any) -> None:
+    """Frames in, labels out, until the sources end or SIGTERM or Ctrl-C.
+
+    \b
+    edge run --source 0 --model models/person/model.tflite
+    edge run --source dir:pictures --model model.tflite --json
+    edge run --config /etc/hedgerow/edge.toml
+    """
+    level = logging.DEBUG if verbose else logging.WARNING if json_lines else logging.INFO
+    logging.getLogger().setLevel(level)
+    stop = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+
+    import cv2
+
+    from edge import config as configuration
+    from edge.daemon import Daemon
+
+    cv2.setNumThreads(1)
+    mqtt = not json_lines or config is not None or flags["broker"] is not None
+    daemon = Daemon(configuration.load(config, _nested(flags)), json_lines, mqtt)
+    summary = daemon.run(stop)
+    for name, source in summary.sources.items():
+        click.echo(
+            f"{name}: {source.frames} frames, {source.skipped} skipped, {source.dropped} dropped, "
+            f"{source.events} events, {source.fps:.1f} frames/s, frame to label "
+            f"p50 {source.latency_ms_p50:.1f} ms, p95 {source.latency_ms_p95:.1f} ms",
+            err=True,
+        )
+
+
+def _nested(flags: dict[str, Any]) -> dict[str, Any]:
+    """The flags that were given, in the nesting of edge.toml."""
+    nested: dict[str, Any] = {}
+    for key, where in (
+        ("device", ("device",)),
+        ("model", ("model", "path")),
+        ("broker", ("mqtt", "broker")),
+        ("threads", ("runtime", "threads")),
+    ):
+        if flags[key] is not None:
+            table = nested if len(where) == 1 else nested.setdefault(where[0], {})
+            table[where[-1]] = flags[key]
+    if flags["observations"]:
+        nested["feed"] = {"observations": True}
+    for given in flags["sources"]:
+        name, uri = named(given)
+        section = {"uri": uri} | ({"fps": flags["fps"]} if flags["fps"] is not None else {})
+        nested.setdefault("source", {})[name] = section
+    return nested
+
+
+def named(given: str) -> tuple[str, str]:
+    """`barn=usb:0` -> (barn, usb:0); without a name, one is made from the URI."""
+    import re
+
+    match = re.match(r"([a-z0-9_-]+)=(.+)$", given, re.DOTALL)
+    if match:
+        return match[1], match[2]
+    scheme, _, rest = given.rpartition(":")
+    stem = Path(rest.partition("?")[0]).stem or scheme or "source"
+    name = f"usb-{stem}" if stem.isdecimal() else stem
+    return re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-")[:64] or "source", given

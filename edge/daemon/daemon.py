@@ -1,0 +1,192 @@
+"""The daemon: one model, one feed, a worker per source, the status every few seconds."""
+
+import logging
+import secrets
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from threading import Event
+
+from edge import __version__, model
+from edge.config import Config, EventsConfig
+from edge.daemon.worker import Worker
+from edge.decode import Classify
+from edge.errors import FatalError, HedgerowError, TransientError
+from edge.events import EventTracker, Rule
+from edge.feed import feed as feeds
+from edge.feed import payloads
+from edge.feed.mqtt import MqttClient, host_and_port
+from edge.model import Contract
+from edge.pipeline import Pipeline
+from edge.preprocess import Preprocess
+from edge.runtime import Runtime, open_runtime
+from edge.sources import Source
+
+log = logging.getLogger(__name__)
+
+DELIVERY_S = 10.0
+"""How long the end of a recording waits for the broker to take its events."""
+LEAVE_SHARE = 0.75
+"""The leave threshold, as a share of the enter threshold, where none is set."""
+DEFAULT_ENTER = 0.5
+"""The enter threshold of every label, where neither contract nor configuration has one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a run came to."""
+
+    sources: dict[str, payloads.SourceStatus]
+    elapsed_s: float
+
+
+class Daemon:
+    """`Daemon(config).run(stop)`: constructed means that model and runtime are checked."""
+
+    def __init__(self, config: Config, json_lines: bool = False, mqtt: bool = True) -> None:
+        """Raises FatalError for a model or a configuration that cannot work."""
+        if config.model.path is None:
+            raise FatalError("model.path: is missing: give --model or set it in edge.toml")
+        if not config.source:
+            raise FatalError("source: is missing: give --source or set [source.NAME] in edge.toml")
+        self._config = config
+        self._json_lines = json_lines
+        self._mqtt = mqtt
+        self._began_s = time.monotonic()
+        self._model = model.load(Path(config.model.path))
+        self._runtime = open_runtime(self._model, config.runtime.delegates, config.runtime.threads)
+        contract = self._model.contract
+        self._preprocess = Preprocess(contract.input, self._runtime.input)
+        self._decode = Classify(contract, self._runtime.output)
+        self._rules = rules(contract, config.events)
+        self._stories = count(1)
+        reference = payloads.ModelRef(
+            name=contract.name,
+            version=contract.version,
+            sha256=self._model.sha256,
+            delegate=self._runtime.delegate,
+        )
+        self._identity = feeds.Identity(config.device, secrets.token_hex(4), reference)
+
+    @property
+    def runtime(self) -> Runtime:
+        """What the model runs on."""
+        return self._runtime
+
+    def run(self, stop: Event) -> Summary:
+        """Until every source has ended, one cannot go on, or `stop` is set.
+
+        Raises the HedgerowError of the source or broker that ended it, and TransientError
+        where a recording's events could not be delivered.
+        """
+        began_s = time.monotonic()
+        with ExitStack() as stack:
+            client = self._connect(stack)
+            sinks: list[feeds.Sink] = [client] if client else []
+            if self._json_lines:
+                sinks.append(feeds.JsonLines())
+            feed = feeds.Feed(
+                self._identity, tuple(sinks), self._config.feed.observations or self._json_lines
+            )
+            workers = [
+                Worker(name, section, self._pipeline, feed)
+                for name, section in self._config.source.items()
+            ]
+            for worker in workers:
+                worker.thread.start()
+            try:
+                self._watch(workers, feed, client, stop)
+            finally:
+                self._end(workers, feed, client)
+            self._deliver(workers, feed, stop)
+        elapsed_s = time.monotonic() - began_s
+        return Summary({w.name: w.stats.status(w.source) for w in workers}, elapsed_s)
+
+    def _connect(self, stack: ExitStack) -> MqttClient | None:
+        if not self._mqtt:
+            return None
+        config = self._config
+        if config.mqtt.broker.startswith("embedded"):
+            from edge.feed.broker import EmbeddedBroker
+
+            stack.enter_context(EmbeddedBroker(host_and_port(config.mqtt.broker)[1]))
+            mqtt = config.mqtt.model_copy(update={"protocol": "3.1.1"})
+            config = config.model_copy(update={"mqtt": mqtt})
+        return stack.enter_context(feeds.connection(config))
+
+    def _pipeline(self, source: Source) -> Pipeline:
+        tracker = EventTracker(self._rules, self._stories)
+        return Pipeline(source, self._preprocess, self._runtime, self._decode, tracker)
+
+    def _watch(
+        self, workers: list[Worker], feed: feeds.Feed, client: MqttClient | None, stop: Event
+    ) -> None:
+        due_s = time.monotonic()
+        while not stop.is_set():
+            if client is not None:
+                client.check()
+            if time.monotonic() >= due_s:
+                due_s += self._config.feed.status_interval_s
+                feed.status(self._status(workers, client))
+            for worker in workers:
+                if worker.error is not None:
+                    raise worker.error
+            if not any(worker.thread.is_alive() for worker in workers):
+                return
+            stop.wait(0.05)
+
+    def _end(self, workers: list[Worker], feed: feeds.Feed, client: MqttClient | None) -> None:
+        for worker in workers:
+            worker.stop()
+        until_s = time.monotonic() + feeds.GOODBYE_S / 2
+        for worker in workers:
+            worker.thread.join(max(0.0, until_s - time.monotonic()))
+        try:
+            feed.status(self._status(workers, client))
+        except HedgerowError:
+            log.debug("no status after the broker's refusal")
+
+    def _deliver(self, workers: list[Worker], feed: feeds.Feed, stop: Event) -> None:
+        """Recordings end by themselves: their events are owed to the broker."""
+        if stop.is_set() or any(worker.source and worker.source.live for worker in workers):
+            return
+        missing = feed.flush(DELIVERY_S)
+        if missing:
+            raise TransientError(
+                f"mqtt.broker {self._config.mqtt.broker}: {missing} messages were not delivered"
+            )
+
+    def _status(self, workers: list[Worker], client: MqttClient | None) -> payloads.StatusPayload:
+        return payloads.StatusPayload(
+            device=self._identity.device,
+            version=__version__,
+            boot_id=self._identity.boot_id,
+            uptime_s=time.monotonic() - self._began_s,
+            model=self._identity.model,
+            delegates=payloads.DelegateStatus(
+                asked=self._config.runtime.delegates,
+                loaded=self._runtime.delegate,
+                refused={r.delegate: r.reason for r in self._runtime.refused},
+            ),
+            sources={worker.name: worker.stats.status(worker.source) for worker in workers},
+            outbox_depth=client.pending if client else 0,
+            dropped_messages=client.dropped if client else 0,
+            temperature_c=feeds.temperature_c(),
+            time=feeds.now(),
+        )
+
+
+def rules(contract: Contract, config: EventsConfig) -> dict[str, Rule]:
+    """Which labels become events and when: the configuration's scores, else the contract's.
+
+    A contract that sets no thresholds makes events of all its labels.
+    """
+    thresholds = contract.thresholds or dict.fromkeys(contract.labels, DEFAULT_ENTER)
+    made = {}
+    for label, threshold in thresholds.items():
+        enter = threshold if config.enter is None else config.enter
+        leave = enter * LEAVE_SHARE if config.leave is None else min(config.leave, enter)
+        made[label] = Rule(enter, leave, config.confirm, config.release)
+    return made

@@ -1,0 +1,1 @@
+"""Labels onto MQTT: payloads, the daemon's side (Feed), the reader's side (Reader)."""

@@ -1,0 +1,130 @@
+"""Recordings -> every frame in order, on a virtual clock that starts at 0."""
+
+import logging
+import time
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from edge.errors import FatalError, TransientError
+from edge.types import Frame, Image
+
+log = logging.getLogger(__name__)
+
+PICTURE_ENDINGS = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
+SHORTER_S = 1.0
+SHORTER_SHARE = 0.02
+"""A video may end this much before its header says: headers round, and some are one frame off."""
+
+
+class Pictures:
+    """A folder of pictures and its subfolders, in the order of their names, one a second."""
+
+    live = False
+
+    def __init__(self, folder: Path, fps: float = 0.0) -> None:
+        """`fps` sets the virtual clock: 0 counts one picture a second."""
+        if not folder.is_dir():
+            raise FatalError(f"dir:{folder}: there is no such folder")
+        self._paths = sorted(
+            path for path in folder.rglob("*") if path.suffix.lower() in PICTURE_ENDINGS
+        )
+        if not self._paths:
+            raise FatalError(
+                f"dir:{folder}: holds no pictures ({' '.join(sorted(PICTURE_ENDINGS))})"
+            )
+        self._folder = folder
+        self._step_s = 1.0 / fps if fps else 1.0
+        self._stopped = False
+        self.skipped = 0
+        self.dropped = 0
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Unreadable pictures are skipped, counted and named; none readable: TransientError."""
+        for number, path in enumerate(self._paths):
+            if self._stopped:
+                return
+            image = _read_picture(path)
+            if image is None:
+                self.skipped += 1
+                continue
+            at_s = number * self._step_s
+            origin = str(path.relative_to(self._folder))
+            yield Frame(image, at_s, at_s, time.monotonic(), origin=origin)
+        if self.skipped == len(self._paths):
+            raise TransientError(
+                f"dir:{self._folder}: none of its {self.skipped} pictures is readable"
+            )
+
+    def stop(self) -> None:
+        """From any thread: no further picture is read."""
+        self._stopped = True
+
+
+def _read_picture(path: Path) -> Image | None:
+    """Upright (EXIF) B,G,R pixels; None, and a line in the log, for what is no picture."""
+    try:
+        data = np.fromfile(path, np.uint8)
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except (OSError, cv2.error):
+        image = None
+    if image is None:
+        size = path.stat().st_size if path.exists() else 0
+        log.warning("%s: skipped: not a readable picture (%d bytes)", path, size)
+        return None
+    return np.asarray(image, np.uint8)
+
+
+class Video:
+    """A video file, every frame in order; with `fps`, about that many of each second."""
+
+    live = False
+
+    def __init__(self, path: Path, fps: float = 0.0) -> None:
+        if not path.is_file():
+            raise FatalError(f"file:{path}: there is no such file")
+        self._path = path
+        self._step_s = 1.0 / fps if fps else 0.0
+        self._stopped = False
+        self.skipped = 0
+        self.dropped = 0
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Raises TransientError at the end of a video that ends before its header says."""
+        capture = cv2.VideoCapture(str(self._path), cv2.CAP_FFMPEG)
+        if not capture.isOpened():
+            raise FatalError(f"file:{self._path}: is not a video that can be decoded")
+        try:
+            rate = capture.get(cv2.CAP_PROP_FPS) or 25.0
+            length_s = capture.get(cv2.CAP_PROP_FRAME_COUNT) / rate
+            reached_s = yield from self._frames(capture, rate)
+        finally:
+            capture.release()
+        if not self._stopped and length_s - reached_s > max(SHORTER_S, SHORTER_SHARE * length_s):
+            raise TransientError(
+                f"file:{self._path}: ends after {reached_s:.1f} s of {length_s:.1f} s: "
+                "damaged or cut off"
+            )
+
+    def _frames(self, capture: cv2.VideoCapture, rate: float) -> Generator[Frame, None, float]:
+        """Frames with their time; returns where the video ended, seconds."""
+        due_s = reached_s = 0.0
+        number = 0
+        while not self._stopped and capture.grab():
+            position_s = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            at_s = max(position_s, reached_s) if position_s else number / rate
+            number, reached_s = number + 1, at_s
+            if at_s + 1e-6 < due_s:
+                continue
+            due_s = at_s + self._step_s
+            decoded, image = capture.retrieve()
+            if decoded:
+                pixels = np.asarray(image, np.uint8)
+                yield Frame(pixels, at_s, at_s, time.monotonic(), origin=self._path.name)
+        return reached_s + 1 / rate
+
+    def stop(self) -> None:
+        """From any thread: no further frame is read."""
+        self._stopped = True
