@@ -141,5 +141,6 @@ def _explain(error: Any) -> str:
         return f"{key}: is missing"
     if error["type"] == "value_error":
         return f"{key}: {error['ctx']['error']}"
-    message = re.sub(r"^Input should be|^String should", "expected", error["msg"])
+    message = re.sub(r"^Input should be (greater|less)", r"expected a value \1", error["msg"])
+    message = message.replace("Input should be", "expected").replace("String should", "expected to")
     return f"{key}: {message}, got {error['input']!r}"

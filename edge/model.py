@@ -42,6 +42,14 @@ class InputContract(_Part):
         255.0,
     )
 
+    @model_validator(mode="after")
+    def _one_value_per_channel(self) -> "InputContract":
+        for key, values in (("mean", self.mean), ("std", self.std)):
+            if len(values) not in (1, self.channels):
+                allowed = "1 value" if self.channels == 1 else f"1 or {self.channels} values"
+                raise ValueError(f"{key}: expected {allowed} for {self.color}, got {len(values)}")
+        return self
+
     @property
     def channels(self) -> int:
         """Colour channels of the network's input: 1 or 3."""

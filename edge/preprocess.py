@@ -54,15 +54,8 @@ class Preprocess:
 
 def _table(contract: InputContract, tensor: TensorSpec) -> Tensor:
     """(256, channels) in the tensor's dtype: what each pixel value becomes."""
-    pixels = np.arange(256, dtype=np.float64)[:, None]
-    ones = np.ones(contract.channels)
-    try:
-        real = (pixels - np.multiply(contract.mean, ones)) / np.multiply(contract.std, ones)
-    except ValueError:
-        raise FatalError(
-            f"input.mean, input.std: expected 1 or {contract.channels} values for "
-            f"{contract.color} pictures, got {len(contract.mean)} and {len(contract.std)}"
-        ) from None
+    pixels = np.repeat(np.arange(256.0)[:, None], contract.channels, axis=1)
+    real = (pixels - np.array(contract.mean)) / np.array(contract.std)
     return np.ascontiguousarray(tensor.quantize(real))
 
 

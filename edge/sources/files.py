@@ -118,7 +118,7 @@ class Video:
             number, reached_s = number + 1, at_s
             if at_s + 1e-6 < due_s:
                 continue
-            due_s = at_s + self._step_s
+            due_s = due_s + self._step_s if due_s + self._step_s > at_s else at_s
             decoded, image = capture.retrieve()
             if decoded:
                 pixels = np.asarray(image, np.uint8)

@@ -1,0 +1,124 @@
+"""What tests stand on: the real material, a real broker, the commands as a user types them."""
+
+import getpass
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+TESTDATA = REPOSITORY.parent / "shared" / "testdata"
+VWW = TESTDATA / "models/mlperf-tiny/vww_mobilenet_96/vww_96_int8.tflite"
+VWW_CONTRACT = """
+name = "vww"
+labels = ["no_person", "person"]
+thresholds = { person = 0.6 }
+input = { width = 96, height = 96 }
+"""
+"""As the model's authors state it: x/255, [no person, person]."""
+
+Edge = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def need(there: bool, what: str) -> None:
+    """Skip with the reason; where nothing may be skipped (.ci/run), fail with it."""
+    if there:
+        return
+    if os.environ.get("HEDGEROW_NO_SKIPS"):
+        pytest.fail(f"{what} is missing, and HEDGEROW_NO_SKIPS forbids to skip")
+    pytest.skip(f"{what} is missing")
+
+
+@pytest.fixture(scope="session")
+def testdata() -> Path:
+    """Real models, pictures and videos, which a user's clone does not have."""
+    need(TESTDATA.is_dir(), "../shared/testdata")
+    return TESTDATA
+
+
+@pytest.fixture
+def vww(testdata: Path, tmp_path: Path) -> Path:
+    """MLPerf Tiny's person classifier, described by a model.toml beside it."""
+    folder = tmp_path / "vww"
+    folder.mkdir()
+    (folder / "model.toml").write_text(VWW_CONTRACT)
+    return Path(shutil.copy(testdata / VWW.relative_to(TESTDATA), folder / "vww.tflite"))
+
+
+@pytest.fixture(scope="session")
+def demo_photographs() -> None:
+    """The photographs of the demo: source."""
+    from importlib.util import find_spec
+
+    need(find_spec("skimage") is not None, "scikit-image")
+
+
+@pytest.fixture(scope="session")
+def edge() -> Edge:
+    """Run the command `edge` to its end."""
+
+    def run(*arguments: object, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            edge_command(*arguments), capture_output=True, text=True, timeout=timeout_s, check=False
+        )
+
+    return run
+
+
+def edge_command(*arguments: object) -> list[str]:
+    """The command line, for tests that hold the process."""
+    return [sys.executable, "-m", "edge", *map(str, arguments)]
+
+
+def free_port() -> int:
+    """A TCP port on loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Mosquitto:
+    """Debian's mosquitto on a port of its own; can be stopped and started again."""
+
+    def __init__(self, folder: Path, settings: str = "allow_anonymous true\n") -> None:
+        self.port = free_port()
+        self.address = f"mqtt://127.0.0.1:{self.port}"
+        self._conf = folder / "mosquitto.conf"
+        user = getpass.getuser()  # started as root, it would give up the right to read our files
+        self._conf.write_text(f"user {user}\nlistener {self.port} 127.0.0.1\n{settings}")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        program = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
+        need(Path(program).exists(), "mosquitto")
+        self._process = subprocess.Popen(
+            [program, "-c", str(self._conf)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        until_s = time.monotonic() + 10
+        while time.monotonic() < until_s:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            time.sleep(0.02)
+        pytest.fail("mosquitto did not come up")
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(timeout=10)
+            self._process = None
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
+    """A real broker."""
+    broker = Mosquitto(tmp_path)
+    broker.start()
+    yield broker
+    broker.stop()

@@ -1,0 +1,136 @@
+"""Bad input: one clear line, a documented exit status, no traceback."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Edge, Mosquitto
+
+
+def refused(edge: Edge, *arguments: object, status: int, says: str) -> None:
+    """The last line of stderr says it; nothing looks like Python."""
+    done = edge(*arguments)
+    last = done.stderr.strip().splitlines()[-1]
+    assert done.returncode == status, done.stderr
+    assert last.startswith("edge: error: ") and says in last
+    assert "Traceback" not in done.stderr
+    assert sum(line.startswith("edge: error") for line in done.stderr.splitlines()) == 1
+
+
+def test_a_missing_model(edge: Edge) -> None:
+    refused(
+        edge, "run", "--source", "dir:.", "--model", "none.tflite",
+        status=78, says="none.tflite: there is no such model file",
+    )  # fmt: skip
+
+
+def test_no_model_and_no_source(edge: Edge) -> None:
+    refused(edge, "run", "--source", "dir:.", status=78, says="model.path: is missing")
+    refused(edge, "run", "--model", "m.tflite", status=78, says="source: is missing")
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("not_a_model__mlperf_md5_text.tflite", "is not a TensorFlow Lite model"),
+        ("unresolved_custom_op__fake-op-double.tflite", "fake-op-double"),
+        ("invalid_quant_dimension__tflm_person_detect.tflite", "quantized_dimension"),
+    ],
+)
+def test_models_that_are_none(
+    edge: Edge, testdata: Path, tmp_path: Path, name: str, says: str
+) -> None:
+    bad = tmp_path / name
+    bad.write_bytes((testdata / "models/bad" / name).read_bytes())
+    (tmp_path / "model.toml").write_text(
+        'name = "x"\nlabels = ["a"]\ninput = { width = 96, height = 96, color = "grey" }\n'
+    )
+    refused(edge, "run", "--source", "dir:.", "--model", bad, "--json", status=78, says=says)
+
+
+def test_a_configuration_with_an_unknown_key_or_a_wrong_type(edge: Edge, tmp_path: Path) -> None:
+    config = tmp_path / "edge.toml"
+    config.write_text("[source.barn]\nuri = 'usb:0'\nframerate = 5\n")
+    says = f"{config}: source.barn.framerate: unknown key"
+    refused(edge, "run", "--config", config, status=78, says=says)
+    config.write_text("[source.barn]\nuri = 'usb:0'\nfps = 'x'\n")
+    says = f"{config}: source.barn.fps: expected a valid number, got 'x'"
+    refused(edge, "run", "--config", config, status=78, says=says)
+
+
+def test_a_video_that_ends_early(edge: Edge, vww: Path, testdata: Path, tmp_path: Path) -> None:
+    whole = (testdata / "videos/car-detection.mp4").read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(whole[: len(whole) // 2])
+    refused(
+        edge, "run", "--source", tmp_path / "cut.mp4", "--model", vww, "--json",
+        status=1, says="cut.mp4: ends after 13.",
+    )  # fmt: skip
+
+
+def test_a_zero_byte_picture_in_a_folder(
+    edge: Edge, vww: Path, testdata: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for path in (
+        testdata / "images/bad/zero_byte__plantvillage_apple.JPG",
+        testdata / "images/tflm/person.bmp",
+    ):
+        (folder / path.name).write_bytes(path.read_bytes())
+    done = edge("run", "--source", f"dir:{folder}", "--model", vww, "--json")
+    assert done.returncode == 0
+    assert "zero_byte__plantvillage_apple.JPG: skipped: not a readable picture" in done.stderr
+    assert "1 frames, 1 skipped" in done.stderr
+    assert len(done.stdout.splitlines()) == 1
+
+
+def test_a_broker_that_refuses_the_password(edge: Edge, vww: Path, tmp_path: Path) -> None:
+    passwords = tmp_path / "passwords"
+    passwords.write_text("")
+    broker = Mosquitto(tmp_path, f"allow_anonymous false\npassword_file {passwords}\n")
+    broker.start()
+    try:
+        secret = tmp_path / "secret"
+        secret.write_text("hunter2\n")
+        config = tmp_path / "edge.toml"
+        config.write_text(f"[mqtt]\nusername = 'me'\npassword_file = '{secret}'\n")
+        run = ("run", "--config", config, "--model", vww, "--broker", broker.address)
+        says = f"mqtt.broker {broker.address}: it refuses the user name or password"
+        refused(edge, *run, "--source", "usb:97", status=78, says=says)
+        done = edge(*run, "--source", "usb:97", "--verbose")
+        assert "hunter2" not in done.stderr
+        secret.unlink()
+        says = f"mqtt.password_file: {secret}: No such file"
+        refused(edge, *run, "--source", "usb:97", status=78, says=says)
+    finally:
+        broker.stop()
+
+
+def test_a_recording_whose_events_nobody_takes(edge: Edge, vww: Path, testdata: Path) -> None:
+    video = testdata / "videos/one-by-one-person-detection.mp4"
+    refused(
+        edge, "run", "--source", video, "--model", vww, "--broker", "mqtt://127.0.0.1:9",
+        status=1, says="messages were not delivered",
+    )  # fmt: skip
+
+
+def test_an_embedded_broker_whose_port_is_taken(
+    edge: Edge, mosquitto: Mosquitto, vww: Path
+) -> None:
+    refused(
+        edge, "run", "--source", "usb:97", "--model", vww, "--broker", f"embedded:{mosquitto.port}",
+        status=78, says=f"cannot listen on 127.0.0.1:{mosquitto.port}",
+    )  # fmt: skip
+
+
+def test_reading_a_feed_that_is_not_there(edge: Edge) -> None:
+    refused(
+        edge, "watch", "--broker", "mqtt://127.0.0.1:9",
+        status=1, says="broker mqtt://127.0.0.1:9 is not reachable",
+    )  # fmt: skip
+
+
+def test_wrong_usage_is_exit_status_2(edge: Edge) -> None:
+    done = edge("run", "--sauce", "0")
+    assert done.returncode == 2
+    assert "No such option" in done.stderr

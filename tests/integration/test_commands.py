@@ -1,0 +1,130 @@
+"""watch, capture and demo, as a user types them."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Edge, Mosquitto, edge_command
+
+
+def test_watch_prints_a_line_per_event(
+    edge: Edge, mosquitto: Mosquitto, vww: Path, testdata: Path
+) -> None:
+    command = edge_command("watch", "--broker", mosquitto.address, "--timeout", "3")
+    watch = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    run_video(edge, mosquitto, vww, testdata)
+    lines = watch.communicate(timeout=30)[0].splitlines()
+    assert watch.returncode == 0
+    events = [line for line in lines if " person " in line]
+    assert "field/door  start person" in events[0]
+    assert "field/door  end person" in events[1]
+    assert lines[-1].split() == ["field", "offline"]
+
+
+def test_watch_on_a_terminal_shows_the_live_state_in_colour(
+    edge: Edge, mosquitto: Mosquitto, vww: Path, testdata: Path
+) -> None:
+    ours, theirs = pty.openpty()
+    command = edge_command("watch", "--broker", mosquitto.address, "--timeout", "3")
+    watch = subprocess.Popen(command, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    run_video(edge, mosquitto, vww, testdata)
+    shown = b""
+    while True:
+        try:
+            shown += os.read(ours, 65536)
+        except OSError:
+            break
+    os.close(ours)
+    assert watch.wait(timeout=30) == 0
+    text = shown.decode()
+    assert "\x1b[32m\x1b[1mfield/door: person\x1b[0m" in text
+    assert "\x1b[32mstart\x1b[0m person" in text
+    assert "field/door: nothing" in text
+
+
+def test_watch_gives_json_lines(
+    edge: Edge, mosquitto: Mosquitto, vww: Path, testdata: Path
+) -> None:
+    run_video(edge, mosquitto, vww, testdata)
+    done = edge("watch", "--broker", mosquitto.address, "--json", "--timeout", "0.5")
+    records = [json.loads(line) for line in done.stdout.splitlines()]
+    kinds = {(r["source"], r["kind"]) for r in records}
+    assert kinds == {
+        ("", "availability"),
+        ("", "status"),
+        ("door", "availability"),
+        ("door", "state"),
+    }
+    assert all(r["retained"] for r in records), "nothing runs any more: only what is retained"
+
+
+def run_video(edge: Edge, mosquitto: Mosquitto, vww: Path, testdata: Path) -> None:
+    done = edge(
+        "run", "--source", f"door=file:{testdata}/videos/one-by-one-person-detection.mp4",
+        "--model", vww, "--broker", mosquitto.address, "--device", "field",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.usefixtures("demo_photographs")
+def test_capture_fills_a_folder(edge: Edge, tmp_path: Path) -> None:
+    out = tmp_path / "pictures"
+    arguments = ("--source", "demo:?fps=0", "--out", out, "--count", "20", "--every", "9")
+    done = edge("capture", *arguments)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"20 pictures in {out}\n"
+    assert len(list(out.glob("*.jpg"))) == 20
+
+
+@pytest.mark.usefixtures("demo_photographs")
+def test_demo_shows_the_whole_path(edge: Edge, vww: Path) -> None:
+    done = edge("demo", "--model", vww)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    start = next(n for n, line in enumerate(lines) if "start person" in line)
+    assert any("the camera sees astronaut.png" in line for line in lines[:start])
+    assert not any("the camera sees rocket.jpg" in line for line in lines[:start])
+    assert any("events" in line and "start person, end person" in line for line in lines)
+    for row in ("frames ", "labels ", "frame to label", "frame to feed", "model ", "report "):
+        assert any(line.startswith(row) for line in lines), row
+
+
+def test_demo_with_a_wrong_model_says_why(edge: Edge) -> None:
+    done = edge("demo", "--model", "none.tflite")
+    assert done.returncode == 78
+    assert done.stderr == "edge: error: none.tflite: there is no such model file\n"
+
+
+def test_the_device_never_imports_tensorflow() -> None:
+    code = (
+        "import sys, pkgutil, importlib, edge\n"
+        "for module in pkgutil.walk_packages(edge.__path__, 'edge.'):\n"
+        "    if module.name != 'edge.__main__': importlib.import_module(module.name)\n"
+        "heavy = {'tensorflow', 'keras', 'converter', 'skimage', 'amqtt'}\n"
+        "assert not heavy & set(sys.modules)\n"
+        "assert 'edge.runtime.litert' in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_running_daemon_never_imports_tensorflow(vww: Path, testdata: Path) -> None:
+    code = (
+        "import sys\n"
+        "from edge.cli import cli\n"
+        "cli.main(sys.argv[1:], standalone_mode=False)\n"
+        "heavy = {'tensorflow', 'keras', 'converter'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)\n"
+    )
+    arguments = ["run", "--source", f"dir:{testdata}/images/tflm", "--model", str(vww), "--json"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 2

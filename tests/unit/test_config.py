@@ -1,0 +1,90 @@
+"""Configuration: what is right is taken over, what is wrong is named with file, key and value."""
+
+from pathlib import Path
+
+import pytest
+
+from edge import config
+from edge.errors import FatalError
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "edge.toml"
+    path.write_text(text)
+    return path
+
+
+def test_the_file_is_read_and_flags_go_before_it(tmp_path: Path) -> None:
+    path = write(tmp_path, 'device = "yard"\n[source.barn]\nuri = "usb:0"\nfps = 5\n')
+    made = config.load(path, {"mqtt": {"broker": "embedded"}, "device": "field"})
+    assert made.device == "field"
+    assert made.source["barn"].uri == "usb:0"
+    assert made.source["barn"].fps == 5
+    assert made.mqtt.broker == "embedded"
+
+
+def test_the_shipped_file_holds_every_key_with_its_default() -> None:
+    """systemd/edge.toml is the reference: uncommented as it is, it changes nothing."""
+    shipped = REPOSITORY / "systemd" / "edge.toml"
+    made = config.load(shipped)
+    assert made == config.Config(device=made.device)
+    text = shipped.read_text()
+    for table, section in config.Config.model_fields.items():
+        fields = getattr(section.annotation, "model_fields", None)
+        keys = fields or (config.SourceConfig.model_fields if table == "source" else {table: 0})
+        for key in keys:
+            assert f"\n{key} =" in text or f"\n# {key} =" in text, (
+                f"{table}.{key} is not in the file"
+            )
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("[modle]\npath = 'x'", "modle: unknown key"),
+        (
+            "[source.barn]\nuri = 'usb:0'\nfps = 'x'",
+            "source.barn.fps: expected a valid number, got 'x'",
+        ),
+        (
+            "[source.barn]\nuri = 'usb:0'\nfps = -1",
+            "source.barn.fps: expected a value greater than or equal to 0, got -1",
+        ),
+        ("[source.barn]\nfps = 5", "source.barn.uri: is missing"),
+        ("[source.'The Barn']\nuri = 'usb:0'", "source.The Barn"),
+        ("[mqtt]\nbroker = 'localhost'", "mqtt.broker: expected mqtt://HOST:PORT or embedded"),
+        ("[mqtt]\nbroker = 'mqtt://h:99999'", "mqtt.broker: expected mqtt://HOST:PORT"),
+        ("[events]\nenter = 60", "events.enter: expected a value less than or equal to 1, got 60"),
+        ("[runtime]\nthreads = true", "runtime.threads: expected a valid integer, got True"),
+        ("device = 'My Pi'", "device: expected to match"),
+        ("device = ", "is not valid TOML"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, text: str, complaint: str) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(FatalError) as caught:
+        config.load(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert complaint in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FatalError, match=r"nowhere\.toml: there is no such configuration file"):
+        config.load(tmp_path / "nowhere.toml")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[mqtt]\npassword = 'hunter2'", "[mqtt]\nbroker = 'mqtt://me:hunter2@host'"],
+)
+def test_a_secret_in_the_wrong_place_is_not_repeated(tmp_path: Path, text: str) -> None:
+    with pytest.raises(FatalError) as caught:
+        config.load(write(tmp_path, text))
+    assert "hunter2" not in str(caught.value)
+
+
+def test_the_default_device_is_a_valid_id() -> None:
+    assert config.Config(device=config.default_device()).device

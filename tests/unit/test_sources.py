@@ -1,0 +1,203 @@
+"""Sources: recordings whole and in order, live sources newest first, bad input in one line."""
+
+import logging
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edge.config import SourceConfig
+from edge.errors import FatalError, TransientError
+from edge.sources import Source, open_source
+from edge.sources.newest import Newest
+from edge.types import Frame
+
+
+def source(uri: str, fps: float = 0.0) -> Source:
+    return open_source(SourceConfig(uri=uri, fps=fps))
+
+
+def paint(path: Path, value: int, size: tuple[int, int] = (8, 6)) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), np.full((size[1], size[0], 3), value, np.uint8))
+
+
+class TestPictures:
+    def test_sorted_with_subfolders_on_a_virtual_clock(self, tmp_path: Path) -> None:
+        for name, value in (("b/2.png", 20), ("a/1.png", 10), ("c.PNG", 30)):
+            paint(tmp_path / name, value)
+        (tmp_path / "notes.txt").write_text("not a picture")
+        frames = list(source(f"dir:{tmp_path}"))
+        assert [f.origin for f in frames] == ["a/1.png", "b/2.png", "c.PNG"]
+        assert [int(f.image[0, 0, 0]) for f in frames] == [10, 20, 30]
+        assert [f.mono_s for f in frames] == [0, 1, 2]
+
+    def test_a_zero_byte_picture_is_skipped_counted_and_named(
+        self, tmp_path: Path, testdata: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        bad = testdata / "images/bad/zero_byte__plantvillage_apple.JPG"
+        shutil.copy(bad, tmp_path)
+        (tmp_path / "half.jpg").write_bytes(b"\xff\xd8\xff\xe0 not really")
+        paint(tmp_path / "good.png", 1)
+        pictures = source(f"dir:{tmp_path}")
+        with caplog.at_level(logging.WARNING):
+            assert [f.origin for f in pictures] == ["good.png"]
+        assert pictures.skipped == 2
+        assert any(f"{bad.name}: skipped: not a readable picture" in m for m in caplog.messages)
+
+    def test_a_folder_of_nothing_but_broken_pictures_fails(self, tmp_path: Path) -> None:
+        (tmp_path / "empty.jpg").touch()
+        with pytest.raises(TransientError, match="none of its 1 pictures is readable"):
+            list(source(f"dir:{tmp_path}"))
+
+    def test_an_empty_or_missing_folder_is_named(self, tmp_path: Path) -> None:
+        with pytest.raises(FatalError, match="holds no pictures"):
+            source(f"dir:{tmp_path}")
+        with pytest.raises(FatalError, match=r"dir:.*/none: there is no such folder"):
+            source(f"dir:{tmp_path}/none")
+
+    def test_grey_and_16_bit_become_8_bit_colour(self, tmp_path: Path) -> None:
+        cv2.imwrite(str(tmp_path / "grey16.png"), np.full((4, 4), 0x8000, np.uint16))
+        cv2.imwrite(str(tmp_path / "grey.png"), np.full((4, 4), 7, np.uint8))
+        images = [f.image for f in source(f"dir:{tmp_path}")]
+        assert {(i.shape, str(i.dtype)) for i in images} == {((4, 4, 3), "uint8")}
+        assert [int(i[0, 0, 0]) for i in images] == [7, 0x80]
+
+
+class TestVideo:
+    @pytest.mark.parametrize(
+        ("name", "frames", "seconds"),
+        [
+            ("one-by-one-person-detection.mp4", 1394, 139.3),
+            ("car-detection.mp4", 377, 30.08),
+            ("yes.mkv", 65, 2.13),
+            ("people-detection.gif", 23, 1.83),
+            ("fruit-and-vegetable-detection.gif", 101, 6.67),
+        ],
+    )
+    def test_every_frame_in_order(
+        self, testdata: Path, name: str, frames: int, seconds: float
+    ) -> None:
+        times = [f.mono_s for f in source(f"file:{testdata}/videos/{name}")]
+        assert len(times) == frames
+        assert times == sorted(times) and times[0] == 0
+        assert times[-1] == pytest.approx(seconds, abs=0.02)
+
+    def test_fps_takes_that_many_of_each_second(self, testdata: Path) -> None:
+        times = [f.mono_s for f in source(f"file:{testdata}/videos/car-detection.mp4", fps=2)]
+        assert len(times) == pytest.approx(30.2 * 2, abs=1)
+        assert min(np.diff(times)) >= 0.5 - 0.081, "a frame lasts 0.08 s"
+
+    def test_a_video_that_ends_early_says_so_after_its_frames(
+        self, testdata: Path, tmp_path: Path
+    ) -> None:
+        whole = (testdata / "videos/car-detection.mp4").read_bytes()
+        (tmp_path / "cut.mp4").write_bytes(whole[: len(whole) // 2])
+        frames: list[Frame] = []
+        with pytest.raises(TransientError, match=r"cut\.mp4: ends after 13\.\d s of 30\.2 s"):
+            for frame in source(f"file:{tmp_path}/cut.mp4"):
+                frames.append(frame)
+        assert len(frames) == 170
+
+    def test_what_is_no_video_is_named(self, tmp_path: Path) -> None:
+        (tmp_path / "text.mp4").write_text("not a video")
+        with pytest.raises(FatalError, match=r"text\.mp4: is not a video"):
+            list(source(f"file:{tmp_path}/text.mp4"))
+        with pytest.raises(FatalError, match="there is no such file"):
+            source(f"file:{tmp_path}/none.mp4")
+
+    def test_stop_ends_it(self, testdata: Path) -> None:
+        video = source(f"file:{testdata}/videos/car-detection.mp4")
+        taken = []
+        for frame in video:
+            taken.append(frame)
+            video.stop()
+        assert len(taken) == 1
+
+
+class TestNewest:
+    """A live source, fed by hand: `go` lets the camera's thread give its next frame."""
+
+    @staticmethod
+    def numbered(count: int, go: threading.Semaphore, given: threading.Semaphore) -> Newest:
+        def grab(stopped: threading.Event) -> Iterator[Frame]:
+            for number in range(count):
+                go.acquire()
+                if stopped.is_set():
+                    return
+                yield Frame(np.full((1, 1, 3), number, np.uint8), number, number, time.monotonic())
+                given.release()
+
+        return Newest(grab)
+
+    def test_the_newest_is_handed_out_and_the_others_are_counted(self) -> None:
+        go, given = threading.Semaphore(1), threading.Semaphore(0)
+        camera = self.numbered(5, go, given)
+        frames = iter(camera)
+        assert next(frames).mono_s == 0
+        for _ in range(3):
+            given.acquire()
+            go.release()
+        given.acquire()
+        newest = next(frames)
+        assert (newest.mono_s, newest.dropped) == (3, 2)
+        assert camera.dropped == 2
+        camera.stop()
+        go.release()
+        assert list(frames) == []
+
+    def test_stop_ends_a_reader_that_waits_for_a_silent_camera(self) -> None:
+        camera = self.numbered(1, threading.Semaphore(0), threading.Semaphore(0))
+        threading.Timer(0.1, camera.stop).start()
+        assert list(camera) == []
+
+    def test_what_ends_the_camera_is_raised_to_the_reader(self) -> None:
+        def grab(_: threading.Event) -> Iterator[Frame]:
+            yield Frame(np.zeros((1, 1, 3), np.uint8), 0, 0, 0)
+            raise TransientError("unplugged")
+
+        with pytest.raises(TransientError, match="unplugged"):
+            list(Newest(grab))
+
+
+@pytest.mark.usefixtures("demo_photographs")
+class TestDemo:
+    def test_one_round_shows_six_photographs(self) -> None:
+        frames = list(source("demo:?fps=0&seconds=1"))
+        assert {f.image.shape for f in frames} == {(480, 640, 3)}
+        assert [f.origin for f in frames[::15]] == [
+            "coffee.png", "chelsea.png", "astronaut.png", "rocket.jpg", "grass.png", "brick.png",
+        ]  # fmt: skip
+        assert not np.array_equal(frames[0].image, frames[7].image), "it pans"
+
+    def test_paced_like_a_camera(self) -> None:
+        times = [f.mono_s for f in source("demo:?fps=50&seconds=0.1&rounds=1")]
+        assert len(times) == 30
+        assert times[-1] - times[0] >= 29 / 50 - 0.02
+
+    @pytest.mark.parametrize("options", ["?fps=x", "?rounds=-1", "?speed=2", "?seconds=0"])
+    def test_wrong_options_are_refused(self, options: str) -> None:
+        with pytest.raises(FatalError, match=r"expected demo:\?fps=NUMBER"):
+            source(f"demo:{options}")
+
+
+@pytest.mark.parametrize("uri", ["exec:rm -rf", "gopher://host", "usb:x", "rtsp:"])
+def test_unknown_schemes_are_refused(uri: str) -> None:
+    with pytest.raises(FatalError, match="expected one of dir:FOLDER"):
+        source(uri)
+
+
+def test_credentials_of_a_source_are_never_repeated() -> None:
+    with pytest.raises(FatalError) as caught:
+        source("ftp://me:hunter2@camera/stream")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_missing_camera_is_named() -> None:
+    with pytest.raises(TransientError, match="v4l2:/dev/video97: there is no such camera"):
+        list(source("usb:97"))
