@@ -28,7 +28,7 @@ class Preprocess:
         self._shape = tensor.shape
         size = (contract.height, contract.width, contract.channels)
         self._transpose = _layout(tensor, size)
-        self._table = _table(contract, tensor)
+        self._table = pixel_table(contract, tensor)
         pixels = np.arange(256, dtype=np.uint8)
         flat = self._table.dtype.itemsize == 1
         self._same = flat and bool(np.all(self._table.view(np.uint8) == pixels[:, None]))
@@ -52,8 +52,11 @@ class Preprocess:
         return self._table[pixels, np.arange(self._table.shape[1])]
 
 
-def _table(contract: InputContract, tensor: TensorSpec) -> Tensor:
-    """(256, channels) in the tensor's dtype: what each pixel value becomes."""
+def pixel_table(contract: InputContract, tensor: TensorSpec) -> Tensor:
+    """(256, channels) in the tensor's dtype: what each pixel value becomes.
+
+    Raises FatalError where mean and std do not fit the colour channels.
+    """
     pixels = np.arange(256, dtype=np.float64)[:, None]
     ones = np.ones(contract.channels)
     try:
