@@ -28,7 +28,7 @@ class Preprocess:
         self._shape = tensor.shape
         size = (contract.height, contract.width, contract.channels)
         self._transpose = _layout(tensor, size)
-        self._table = _table(contract, tensor)
+        self._table = pixel_table(contract, tensor)
         pixels = np.arange(256, dtype=np.uint8)
         flat = self._table.dtype.itemsize == 1
         self._same = flat and bool(np.all(self._table.view(np.uint8) == pixels[:, None]))
@@ -52,7 +52,7 @@ class Preprocess:
         return self._table[pixels, np.arange(self._table.shape[1])]
 
 
-def _table(contract: InputContract, tensor: TensorSpec) -> Tensor:
+def pixel_table(contract: InputContract, tensor: TensorSpec) -> Tensor:
     """(256, channels) in the tensor's dtype: what each pixel value becomes."""
     pixels = np.repeat(np.arange(256.0)[:, None], contract.channels, axis=1)
     real = (pixels - np.array(contract.mean)) / np.array(contract.std)

@@ -28,7 +28,7 @@ REFUSALS = {
     UNSUPPORTED_VERSION: 'it speaks no MQTT 5: set mqtt.protocol = "3.1.1"',
     133: "it refuses the client id",
     134: "it refuses the user name or password",
-    135: "it refuses this user",
+    135: "it refuses the user name or password",
     138: "it has banned this client",
 }
 """CONNACK reason codes that no retry mends: MQTT 5.0, section 3.2.2.2."""

@@ -1,0 +1,53 @@
+"""Bytes -> files that are whole or not there."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from edge.errors import FatalError
+
+
+def check_writable(out: Path) -> None:
+    """Raises FatalError before any work is done where `out` cannot be written later."""
+    if out.is_dir():
+        raise FatalError(f"--out: {out}: is a folder; name a file in it")
+    if not out.parent.is_dir():
+        raise FatalError(f"--out: {out.parent}: there is no such folder")
+    if not os.access(out.parent, os.W_OK):
+        raise FatalError(f"--out: {out.parent}: the folder is not writable")
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder of our own that is gone afterwards. Raises FatalError on a full disk."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="hedgerow-") as folder:
+            yield Path(folder)
+    except OSError as error:
+        raise FatalError(f"{error.filename or tempfile.gettempdir()}: {error.strerror}") from None
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write beside, then rename: a reader never sees half a file. Raises FatalError."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        beside.write_bytes(content)
+        beside.replace(path)
+    except OSError as error:
+        raise FatalError(f"{path}: cannot be written: {error.strerror}") from None
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, or of a folder's files with their names."""
+    digest = hashlib.sha256()
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+    for file in files:
+        if file != path:
+            digest.update(str(file.relative_to(path)).encode() + b"\0")
+        digest.update(file.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,87 @@
+"""A .tflite network on pictures -> scores, accuracy, agreement, latency. Judges nothing."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from converter.data import Pixels
+from converter.progress import bar
+from edge.model import InputContract
+from edge.preprocess import pixel_table
+from edge.types import Tensor, TensorSpec
+
+Scores = npt.NDArray[np.float32]
+"""(n, classes) real outputs of a network."""
+Truth = npt.NDArray[np.int64]
+"""(n,) label indices."""
+
+LATENCY_RUNS = 100
+LATENCY_BUDGET_S = 3.0
+
+
+class Inferring(Protocol):
+    """An interpreter or a whole runtime."""
+
+    input: TensorSpec
+    output: TensorSpec
+
+    def infer(self, tensor: Tensor) -> tuple[Tensor, ...]:
+        """The input tensor -> all raw outputs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """Pictures in network pixels, and how they become a tensor."""
+
+    pixels: Pixels
+    contract: InputContract
+
+    def tensors(self, network: Inferring) -> Iterator[Tensor]:
+        """Each picture in the shape and dtype of the network's input."""
+        table = pixel_table(self.contract, network.input)
+        channels = np.arange(table.shape[1])
+        for picture in self.pixels:
+            yield table[picture, channels].reshape(network.input.shape)
+
+
+def scores(network: Inferring, feed: Feed, what: str, progress: bool) -> Scores:
+    """Real (dequantised) outputs for every picture."""
+    output = network.output
+    rows = np.empty((len(feed.pixels), int(np.prod(output.shape))), np.float32)
+    steps = bar(range(len(feed.pixels)), what, progress)
+    for row, tensor in zip(steps, feed.tensors(network), strict=True):
+        rows[row] = output.dequantize(network.infer(tensor)[0]).ravel()
+    return rows
+
+
+def accuracy(scores_: Scores, truth: Truth) -> float:
+    """Share of pictures whose highest score is the true label's, 0..1."""
+    return float(np.mean(scores_.argmax(axis=1) == truth))
+
+
+def agreement(one: Scores, other: Scores) -> float:
+    """Share of pictures for which both have the same highest label, 0..1."""
+    return float(np.mean(one.argmax(axis=1) == other.argmax(axis=1)))
+
+
+def confusion(scores_: Scores, truth: Truth) -> npt.NDArray[np.int64]:
+    """(classes, classes) counts: the row is the true label, the column the answer."""
+    classes = scores_.shape[1]
+    flat = truth * classes + scores_.argmax(axis=1)
+    return np.bincount(flat, minlength=classes * classes).reshape(classes, classes)
+
+
+def latency_ms(network: Inferring) -> float:
+    """Median time of one inference on zeros, milliseconds, at the threads it was opened with."""
+    tensor = np.zeros(network.input.shape, network.input.dtype)
+    network.infer(tensor)
+    taken: list[float] = []
+    while len(taken) < LATENCY_RUNS and sum(taken) < LATENCY_BUDGET_S:
+        before = time.perf_counter()
+        network.infer(tensor)
+        taken.append(time.perf_counter() - before)
+    return float(np.median(taken) * 1000)

@@ -1,0 +1,48 @@
+"""A quantised flatbuffer, its contract and some pictures -> the bytes of one model file."""
+
+import hashlib
+import io
+import zipfile
+
+import numpy as np
+
+from converter.data import Pixels
+from converter.measure import Feed
+from converter.metadata import with_metadata
+from edge.model import CONTRACT_FILE, GOLDEN_FILE, LABELS_FILE, Contract
+from edge.runtime.litert import LiteRt
+
+GOLDEN_PICTURES = 4
+
+
+def pack(flatbuffer: bytes, contract: Contract, pictures: Pixels) -> bytes:
+    """Metadata inside, and a zip with labels, contract and golden vectors behind it.
+
+    The same arguments give the same bytes. Raises FatalError where LiteRT refuses the model.
+    """
+    flatbuffer = with_metadata(flatbuffer, contract)
+    # The zip's offsets count from the file's start; its local headers need no alignment.
+    sealed = contract.model_copy(
+        update={"flatbuffer_sha256": hashlib.sha256(flatbuffer).hexdigest()}
+    )
+    files = {
+        LABELS_FILE: "".join(f"{label}\n" for label in contract.labels).encode(),
+        CONTRACT_FILE: sealed.model_dump_json(by_alias=True, indent=1).encode(),
+        GOLDEN_FILE: golden(flatbuffer, contract, pictures),
+    }
+    data = io.BytesIO(flatbuffer)
+    with zipfile.ZipFile(data, "a", zipfile.ZIP_STORED) as archive:
+        for name, content in files.items():
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content)
+    return data.getvalue()
+
+
+def golden(flatbuffer: bytes, contract: Contract, pictures: Pixels) -> bytes:
+    """golden.npz: input tensors and the raw outputs that CPU inference gives for them."""
+    network = LiteRt("int8 model", flatbuffer, threads=1)
+    feed = Feed(pictures[:GOLDEN_PICTURES], contract.input)
+    inputs = [tensor[0] for tensor in feed.tensors(network)]
+    outputs = [network.infer(tensor[None])[0][0] for tensor in inputs]
+    archive = io.BytesIO()
+    np.savez(archive, inputs=np.stack(inputs), outputs=np.stack(outputs))
+    return archive.getvalue()

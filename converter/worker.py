@@ -1,0 +1,65 @@
+"""One JSON job a line on stdin -> one JSON answer a line on stdout. Runs in the child process."""
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from edge.errors import HedgerowError
+
+Job = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+def main() -> None:
+    """Serve jobs until stdin ends: the parent has gone, or needs no more."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # whatever prints goes to the log, not into the answers
+    for line in sys.stdin:
+        request = json.loads(line)
+        print(json.dumps(_answer(request)), file=answers, flush=True)
+
+
+def _answer(request: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return _job(request["job"])(request)
+    except HedgerowError as error:
+        return {"error": str(error)}
+    except Exception as error:  # noqa: BLE001 - TensorFlow raises anything; all becomes one line
+        traceback.print_exc()
+        message = " ".join(f"{type(error).__name__}: {error}".split())
+        return {"error": f"{request.get('model', request['job'])}: {message[:400]}"}
+
+
+def _job(name: str) -> Job:
+    match name:
+        case "load":
+            return _load
+        case "quantize":
+            return _quantize
+        case _:
+            raise ValueError(name)
+
+
+def _load(request: dict[str, Any]) -> dict[str, Any]:
+    from converter.export import to_float_tflite
+    from converter.keras_files import load
+
+    network = load(Path(request["model"]))
+    flatbuffer = to_float_tflite(network)
+    Path(request["out"]).write_bytes(flatbuffer)
+    return {"input_shape": network.input_shape, "versions": network.versions}
+
+
+def _quantize(request: dict[str, Any]) -> dict[str, Any]:
+    from converter.export import to_int8_tflite
+
+    ranged = Path(request["ranged"]).read_bytes()
+    Path(request["out"]).write_bytes(to_int8_tflite(ranged))
+    return {}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+"""A real network, trained and converted: what the device will get."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from converter import Conversion, Options, convert, evaluate
+from edge.decode import Classify
+from edge.errors import FatalError
+from edge.model import load
+from edge.preprocess import Preprocess, pixel_table
+from edge.runtime import open_runtime
+from tests.integration.converter.conftest import Run
+
+
+def test_the_device_opens_the_file_and_labels_a_picture(
+    stripes: Conversion, material: Path
+) -> None:
+    model = load(stripes.out)
+    runtime = open_runtime(model)
+    preprocess = Preprocess(model.contract.input, runtime.input)
+    decode = Classify(model.contract, runtime.output)
+    image = cv2.imread(str(material / "pictures" / "standing" / "3.png"))
+    tensor, fit = preprocess(np.asarray(image, np.uint8))
+    best = decode(runtime.infer(tensor), fit)[0]
+    assert best.label == "standing"
+    assert best.score > 0.9
+
+
+def test_the_network_is_int8_from_end_to_end(stripes: Conversion) -> None:
+    runtime = open_runtime(load(stripes.out))
+    assert runtime.input.dtype == runtime.output.dtype == np.int8
+    assert runtime.input.shape == (1, 32, 32, 3)
+    assert not {"QUANTIZE", "DEQUANTIZE"} & set(stripes.report["operators"])
+
+
+@pytest.mark.parametrize("normalize", ["0..1", "-1..1", "none"])
+def test_the_input_is_the_pixel_less_128(material: Path, tmp_path: Path, normalize: str) -> None:
+    out = tmp_path / "model.tflite"
+    options = Options(normalize=normalize, progress=False)
+    convert(material / "stripes.keras", material / "pictures", out, options)
+    model = load(out)
+    table = pixel_table(model.contract.input, open_runtime(model).input)
+    np.testing.assert_array_equal(table[:, 0], np.arange(256) - 128)
+
+
+def test_the_contract_says_what_was_asked_and_measured(stripes: Conversion) -> None:
+    contract = load(stripes.out).contract
+    assert contract.name == "stripes"
+    assert contract.labels == ("lying", "standing")
+    assert contract.thresholds == {"standing": 0.6}
+    assert contract.reject.below == 0.5
+    assert contract.output.kind == "probabilities"
+    assert contract.receipt["accuracy"] == stripes.report["accuracy"]
+    assert len(contract.provenance["source_sha256"]) == 64
+
+
+def test_the_pictures_that_calibrate_do_not_measure(stripes: Conversion) -> None:
+    data = stripes.report["data"]
+    assert data["calibration"] == 16
+    assert data["measured_on"] == 64
+    assert data["measured_apart_from_calibration"] is True
+    assert stripes.report["accuracy"]["int8"] >= 0.95
+
+
+def test_the_reports_lie_beside(stripes: Conversion) -> None:
+    assert json.loads(stripes.report_json.read_text())["accuracy"] == stripes.report["accuracy"]
+    page = stripes.report_html.read_text()
+    assert "accuracy" in page
+    assert "http" not in page
+
+
+def test_the_same_conversion_gives_the_same_bytes(stripes: Conversion, material: Path) -> None:
+    again = stripes.out.with_name("again") / "stripes.tflite"
+    again.parent.mkdir()
+    options = Options(thresholds={"standing": 0.6}, reject_below=0.5, progress=False)
+    convert(material / "stripes.keras", material / "pictures", again, options)
+    assert again.read_bytes() == stripes.out.read_bytes()
+
+
+def test_unzip_shows_the_three_files(stripes: Conversion) -> None:
+    with zipfile.ZipFile(stripes.out) as archive:
+        assert archive.namelist() == ["labels.txt", "hedgerow.json", "golden.npz"]
+        assert archive.read("labels.txt") == b"lying\nstanding\n"
+
+
+def test_evaluate_agrees_with_the_report(stripes: Conversion, material: Path) -> None:
+    facts = evaluate(stripes.out, material / "pictures", progress=False)
+    assert facts["pictures"] == 80
+    assert facts["accuracy"] >= 0.95
+    assert sum(facts["answers"].values()) == 80
+
+
+def test_the_command_converts_h5_and_says_what_it_cost(
+    converter: Run, material: Path, tmp_path: Path
+) -> None:
+    pictures = shutil.copytree(material / "pictures", tmp_path / "pictures")
+    (pictures / "lying" / "empty.jpg").write_bytes(b"")
+    out = tmp_path / "yard.tflite"
+    ran = converter("convert", material / "stripes.h5", "--data", pictures, "--out", out)
+    assert ran.returncode == 0, ran.stderr
+    assert "accuracy   float 100.00 %" in ran.stdout
+    assert "1 files are no readable pictures" in ran.stdout
+    assert load(out).contract.name == "yard"
+    assert "Traceback" not in ran.stderr
+    assert "tensorflow" not in ran.stderr.lower().replace("tensorflow lite xnnpack delegate", "")
+
+
+def test_unlabelled_pictures_claim_no_accuracy(
+    converter: Run, material: Path, tmp_path: Path
+) -> None:
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    for picture in (material / "pictures" / "lying").iterdir():
+        shutil.copy(picture, flat)
+    out = tmp_path / "m.tflite"
+    arguments = ("--data", flat, "--labels", "lying,standing", "--normalize", "-1..1")
+    ran = converter("convert", material / "stripes.keras", *arguments, "--out", out)
+    assert ran.returncode == 0, ran.stderr
+    assert "agreement" in ran.stdout
+    assert "accuracy   " not in ran.stdout
+    assert "no accuracy is claimed" in ran.stdout
+
+
+def test_three_pictures_are_refused_and_nothing_is_left(material: Path, tmp_path: Path) -> None:
+    few = tmp_path / "few"
+    few.mkdir()
+    for number in range(3):
+        shutil.copy(material / "pictures" / "lying" / f"{number}.png", few)
+    with pytest.raises(FatalError, match="3 readable pictures"):
+        convert(material / "stripes.keras", few, tmp_path / "m.tflite", Options(progress=False))
+    assert [path.name for path in tmp_path.iterdir()] == ["few"]
+
+
+BAD = {
+    "no model": (["gone.keras"], "gone.keras: there is no such model file"),
+    "not a model": (["pictures/lying/1.png"], "cannot open it"),
+    "label count": (["stripes.keras", "--labels", "lying,standing,x"], "has 2 outputs"),
+    "strange folder": (["stripes.keras", "--labels", "a,b"], "no label has this folder's name"),
+    "grey": (["stripes.keras", "--color", "grey"], "3 colour channel(s)"),
+    "normalize": (["stripes.keras", "--normalize", "big"], "--normalize: 'big'"),
+    "threshold": (["stripes.keras", "--thresholds", "cow=0.5"], "'cow' is not among the labels"),
+    "name": (["stripes.keras", "--name", "A B"], "--name: 'A B'"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_line_and_status_78(
+    converter: Run, material: Path, tmp_path: Path, case: str
+) -> None:
+    (model, *options), line = BAD[case]
+    out = tmp_path / "m.tflite"
+    arguments = ("--data", material / "pictures", "--out", out, "--quiet", *options)
+    ran = converter("convert", material / model, *arguments)
+    errors = [text for text in ran.stderr.splitlines() if not text.startswith("INFO: ")]
+    assert ran.returncode == 78
+    assert len(errors) == 1
+    assert errors[0].startswith("converter: error: ")
+    assert line in errors[0]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_ends_with_130_and_leaves_nothing(material: Path, tmp_path: Path) -> None:
+    arguments = ["--data", str(material / "pictures"), "--out", str(tmp_path / "m.tflite")]
+    command = [sys.executable, "-m", "converter", "convert", str(material / "stripes.keras")]
+    with subprocess.Popen(
+        [*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        time.sleep(1.5)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    assert list(tmp_path.iterdir()) == []

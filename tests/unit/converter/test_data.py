@@ -1,0 +1,78 @@
+"""Folders and lists of pictures, their order, and honest splits."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from converter import data
+from edge.errors import FatalError
+from edge.model import InputContract
+
+CONTRACT = InputContract(width=4, height=4)
+
+
+def picture(path: Path, value: int = 0) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), np.full((6, 8, 3), (value, 0, 255 - value), np.uint8))
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Path:
+    for number in range(12):
+        picture(tmp_path / "weed" / f"{number}.png", number)
+        picture(tmp_path / "crop" / "deeper" / f"{number}.png", number)
+    return tmp_path
+
+
+def test_a_folder_per_class_in_the_order_of_the_labels(folders: Path) -> None:
+    assert data.find(folders, ()).labels == ("crop", "weed")
+    listing = data.find(folders, ("weed", "crop"))
+    assert listing.labels == ("weed", "crop")
+    assert {p.path.parts[-2] for p in listing.pictures if p.label == 0} == {"weed"}
+
+
+def test_a_flat_folder_is_unlabelled(folders: Path) -> None:
+    listing = data.find(folders / "weed", ("a", "b"))
+    assert listing.labels == ()
+    assert len(listing.pictures) == 12
+
+
+def test_a_list_file_by_name_index_or_comma(folders: Path) -> None:
+    file = folders / "list.txt"
+    file.write_text("weed/1.png weed\nweed/2.png,crop\nweed/3.png 0\n")
+    listing = data.find(file, ("crop", "weed"))
+    assert [p.label for p in listing.pictures] == [1, 0, 0]
+    file.write_text("weed/1.png cow\n")
+    with pytest.raises(FatalError, match=r"line 1: 'cow' is not among the labels"):
+        data.find(file, ("crop", "weed"))
+    file.write_text("weed/1.png\n")
+    assert data.find(file, ()).labels == ()
+
+
+def test_pixels_come_through_the_devices_preprocessing(folders: Path, tmp_path: Path) -> None:
+    (folders / "weed" / "broken.png").write_bytes(b"no picture")
+    photos = data.read(data.find(folders, ()), CONTRACT, tmp_path, progress=False)
+    assert photos.pixels.shape == (24, 4, 4, 3)
+    assert photos.skipped == (str(folders / "weed" / "broken.png"),)
+    number = int(photos.paths[0].stem)
+    assert photos.pixels[0, 0, 0].tolist() == [255 - number, 0, number]
+
+
+def test_one_class_only_is_refused(folders: Path, tmp_path: Path) -> None:
+    listing = data.find(folders, ())
+    weeds = data.Listing(listing.labels, tuple(p for p in listing.pictures if p.label == 1))
+    with pytest.raises(FatalError, match="all pictures are 'weed'"):
+        data.read(weeds, CONTRACT, tmp_path, progress=False)
+
+
+def test_the_split_covers_every_class_and_never_overlaps(folders: Path, tmp_path: Path) -> None:
+    photos = data.read(data.find(folders, ()), CONTRACT, tmp_path, progress=False)
+    chosen, others = data.split(photos, 200)
+    again, _ = data.split(photos, 200)
+    assert photos.truth is not None
+    assert set(photos.truth[chosen].tolist()) == {0, 1}
+    assert sorted([*chosen, *others]) == list(range(24))
+    np.testing.assert_array_equal(chosen, again)
+    assert len(data.split(photos, 3)[0]) == 3
