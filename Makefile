@@ -1,0 +1,49 @@
+# make demo: the main job, from a clone to labels on MQTT.    make test: the tests.
+# make check: style, types, layers.    make models: train the shipped models again.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := build/demo
+
+.PHONY: demo test check format models clean
+
+demo: $(VENV)/.installed-demo
+	@echo "== pictures to calibrate with, as the demo's camera gives them"
+	@rm -rf $(DEMO) && mkdir -p $(DEMO)
+	@$(BIN)/edge capture --source "demo:?fps=0" --every 4 --out $(DEMO)/pictures
+	@echo "== models/person/person.keras to int8"
+	@$(BIN)/converter convert models/person/person.keras --data $(DEMO)/pictures \
+		--labels no_person,person --normalize -1..1 --thresholds person=0.6 --out $(DEMO)/person.tflite
+	@echo "== the daemon on a camera, read by a separate MQTT client"
+	@$(BIN)/edge demo --model $(DEMO)/person.tflite
+
+test: $(VENV)/.installed-dev
+	$(BIN)/pytest
+
+check: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+models: $(VENV)/.installed-demo
+	$(BIN)/python models/person/train.py --testdata ../shared/testdata
+
+$(VENV)/.installed-demo: pyproject.toml
+	@echo "== a Python environment in $(VENV), with TensorFlow for the converter"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --editable ".[converter,demo]"
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --editable ".[converter,demo,dev]"
+	@touch $@ $(VENV)/.installed-demo
+
+clean:
+	rm -rf build $(VENV)
