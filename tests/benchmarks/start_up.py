@@ -40,9 +40,9 @@ def main() -> None:
     model = sys.argv[1]
     cold, *warm = [once(model) for _ in range(RUNS)]
     seconds, resident, peak = (list(column) for column in zip(*warm, strict=True))
-    print(f"start to first label  cold {cold[0]:.2f} s, then median "  # noqa: T201
-          f"{statistics.median(seconds):.2f} s ({min(seconds):.2f} to {max(seconds):.2f})")  # fmt: skip
-    print(f"resident memory       {max(resident) / 1024:.0f} MiB, peak {max(peak) / 1024:.0f} MiB")  # noqa: T201
+    middle, low, high = statistics.median(seconds), min(seconds), max(seconds)
+    print(f"start to first label  cold {cold[0]:.2f} s, then {middle:.2f} ({low:.2f} to {high:.2f})")
+    print(f"resident memory       {max(resident) / 1024:.0f} MiB, peak {max(peak) / 1024:.0f} MiB")
 
 
 main()
