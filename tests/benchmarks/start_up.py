@@ -41,7 +41,7 @@ def main() -> None:
     cold, *warm = [once(model) for _ in range(RUNS)]
     seconds, resident, peak = (list(column) for column in zip(*warm, strict=True))
     middle, low, high = statistics.median(seconds), min(seconds), max(seconds)
-    print(f"start to first label  cold {cold[0]:.2f} s, then {middle:.2f} ({low:.2f} to {high:.2f})")
+    print(f"start to first label  cold {cold[0]:.2f} s, then {middle:.2f} ({low:.2f}..{high:.2f})")
     print(f"resident memory       {max(resident) / 1024:.0f} MiB, peak {max(peak) / 1024:.0f} MiB")
 
 
