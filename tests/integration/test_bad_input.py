@@ -30,6 +30,19 @@ def test_no_model_and_no_source(edge: Edge) -> None:
 
 
 @pytest.mark.parametrize(
+    ("uri", "says"),
+    [
+        ("none.mp4", "file:none.mp4: there is no such file"),
+        ("dir:none", "dir:none: there is no such folder"),
+        ("gopher://yard", "source 'gopher://yard': expected one of dir:FOLDER, file:VIDEO"),
+        ("demo:?speed=9", "demo:?speed=9: expected demo:?fps=NUMBER"),
+    ],
+)
+def test_sources_that_are_none(edge: Edge, vww: Path, uri: str, says: str) -> None:
+    refused(edge, "run", "--source", uri, "--model", vww, "--json", status=78, says=says)
+
+
+@pytest.mark.parametrize(
     ("name", "says"),
     [
         ("not_a_model__mlperf_md5_text.tflite", "is not a TensorFlow Lite model"),
