@@ -25,7 +25,7 @@ ENOUGH_OF_PERSON = 0.35
 """A view shows a person when this share of a person's box is in it and fills that share of it."""
 SMALLEST_VIEW = 48
 """Pixels: below this a view is a blur."""
-WHOLE, PEOPLE, SCENES = 0.3, 0.55, 0.27
+WHOLE, PEOPLE, SCENES = 0.3, 0.52, 0.28
 """Share of views that are a whole picture; share from people's and from empty pictures."""
 TRUST = {"person": 0.65, "beside": 0.5, "nobody": 0.9}
 """Weight of our label against the teacher's score: lower where boxes may miss somebody."""

@@ -19,7 +19,7 @@ import keras
 import numpy as np
 import pictures
 from numpy.typing import NDArray
-from train import SEED, known_views
+from train import known_views
 
 from edge.types import Image
 
@@ -40,12 +40,13 @@ def wilson(right: int, count: int) -> str:
     share, width = right / count, z * z / count
     middle = (share + width / 2) / (1 + width)
     half = z / (1 + width) * math.sqrt(share * (1 - share) / count + width / (4 * count))
-    return f"{share:.1%} ({middle - half:.1%} to {middle + half:.1%}), {right} of {count}"
+    low, high = max(0.0, middle - half), min(1.0, middle + half)
+    return f"{share:.1%} ({low:.1%} to {high:.1%}), {right} of {count}"
 
 
 def validation(model: keras.Model, testdata: Path) -> None:
     """Which share of the validation views reaches each threshold."""
-    part = pictures.load(testdata, SEED)[1]
+    part = pictures.load(testdata, pictures.SEED)[1]
     inputs, person = known_views(part)
     found = model.predict(inputs, batch_size=128, verbose=0)[:, 1]
     for threshold in THRESHOLDS:

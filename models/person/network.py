@@ -25,6 +25,8 @@ class _OldDepthwise(keras.layers.DepthwiseConv2D):  # type: ignore[misc]
 
 def load_old(path: Path) -> keras.Model:
     """A Keras 2 .h5 file -> the model, for reading only."""
+    if not path.is_file():
+        raise FileNotFoundError(path)
     objects = {"DepthwiseConv2D": _OldDepthwise}
     return keras.models.load_model(path, custom_objects=objects, compile=False)
 

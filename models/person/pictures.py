@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from patterns import pattern
 
 from edge.types import Image
 
@@ -25,6 +26,8 @@ STILLS = (
 )
 PORTRAIT = "images/coral/grace_hopper.bmp"
 DATASETS = ("ibean-192", "plantvillage-apple-128", "deepweeds-128")
+SEED = 7
+"""Of the split into training and validation, and of the training."""
 EMPTY_ROOM_FROM = 12
 """First frame of people-detection.gif that shows nobody (ground_truth.json)."""
 
@@ -47,7 +50,7 @@ class Part:
     scenes: list[Picture]
     """Nobody in view: photographs and video frames at camera size."""
     plants: list[Picture]
-    """Nobody in view: small pictures of leaves, weeds and ground."""
+    """Nobody in view: small pictures of leaves, weeds and ground, and made-up patterns."""
 
 
 def load(testdata: Path, seed: int) -> tuple[Part, Part]:
@@ -109,8 +112,8 @@ def _split(
 
 
 def _plants(testdata: Path, listing: str, count: int, rng: np.random.Generator) -> list[Picture]:
-    """`count` pictures of each data set's own split."""
-    images = []
+    """`count` pictures of each data set's own split, and as many made-up patterns."""
+    images = [pattern(rng) for _ in range(count)]
     for name in DATASETS:
         folder = testdata / "datasets" / name
         lines = (folder / listing).read_text().split()

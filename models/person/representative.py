@@ -17,16 +17,14 @@ import numpy as np
 import pictures
 from network import LABELS
 
-SEED = 7
-"""As in train.py: the same split."""
 VIEWS = {"people": 40, "scenes": 12, "plants": 1}
 """Views of each picture, by its kind: about as many with a person as without."""
 
 
 def write(testdata: Path, out: Path) -> int:
     """out/<label>/<number>.png; returns how many."""
-    part = pictures.load(testdata, SEED)[1]
-    rng = np.random.default_rng(SEED)
+    part = pictures.load(testdata, pictures.SEED)[1]
+    rng = np.random.default_rng(pictures.SEED)
     number = 0
     for kind, count in VIEWS.items():
         for picture in getattr(part, kind):
