@@ -14,7 +14,7 @@ demo: $(VENV)/.installed-demo
 	@$(BIN)/edge capture --source "demo:?fps=0" --every 4 --out $(DEMO)/pictures
 	@echo "== models/person/person.keras to int8"
 	@$(BIN)/converter convert models/person/person.keras --data $(DEMO)/pictures \
-		--labels no_person,person --normalize -1..1 --thresholds person=0.6 --out $(DEMO)/person.tflite
+		--labels no_person,person --normalize -1..1 --thresholds person=0.55 --out $(DEMO)/person.tflite
 	@echo "== the daemon on a camera, read by a separate MQTT client"
 	@$(BIN)/edge demo --model $(DEMO)/person.tflite
 
@@ -33,6 +33,10 @@ format: $(VENV)/.installed-dev
 
 models: $(VENV)/.installed-demo
 	$(BIN)/python models/person/train.py --testdata ../shared/testdata
+	$(BIN)/python models/person/representative.py --testdata ../shared/testdata --out build/views
+	$(BIN)/converter convert models/person/person.keras --data build/views \
+		--labels no_person,person --normalize -1..1 --thresholds person=0.5 --name person \
+		--out models/person/model.tflite
 
 $(VENV)/.installed-demo: pyproject.toml
 	@echo "== a Python environment in $(VENV), with TensorFlow for the converter"

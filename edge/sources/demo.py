@@ -15,7 +15,14 @@ from edge.errors import FatalError
 from edge.sources.newest import Newest
 from edge.types import Frame, Image
 
-PHOTOGRAPHS = ("coffee.png", "chelsea.png", "astronaut.png", "rocket.jpg", "grass.png", "brick.png")
+PHOTOGRAPHS = (
+    "coffee.png",
+    "chelsea.png",
+    "astronaut.png",
+    "rocket.jpg",
+    "grass.png",
+    "gravel.png",
+)
 """A cup, a cat, a person, a rocket on its pad, two textures: one of six shows a person."""
 
 WIDTH, HEIGHT = 640, 480

@@ -171,14 +171,14 @@ class TestDemo:
         frames = list(source("demo:?fps=0&seconds=1"))
         assert {f.image.shape for f in frames} == {(480, 640, 3)}
         assert [f.origin for f in frames[::15]] == [
-            "coffee.png", "chelsea.png", "astronaut.png", "rocket.jpg", "grass.png", "brick.png",
+            "coffee.png", "chelsea.png", "astronaut.png", "rocket.jpg", "grass.png", "gravel.png",
         ]  # fmt: skip
         assert not np.array_equal(frames[0].image, frames[7].image), "it pans"
 
     def test_paced_like_a_camera(self) -> None:
-        times = [f.mono_s for f in source("demo:?fps=50&seconds=0.1&rounds=1")]
-        assert len(times) == 30
-        assert times[-1] - times[0] >= 29 / 50 - 0.02
+        frames = list(source("demo:?fps=50&seconds=0.1&rounds=1"))
+        assert len(frames) + sum(f.dropped for f in frames) == 30
+        assert frames[-1].mono_s - frames[0].mono_s >= 20 / 50, "no faster than it was asked to"
 
     @pytest.mark.parametrize("options", ["?fps=x", "?rounds=-1", "?speed=2", "?seconds=0"])
     def test_wrong_options_are_refused(self, options: str) -> None:
