@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from edge.decode import Classify
 from edge.events import EventTracker
 from edge.preprocess import Preprocess
-from edge.runtime import Runtime
+from edge.runtime.runtime import Runtime
 from edge.sources import Source
 from edge.types import Event, Frame, Observation
 
