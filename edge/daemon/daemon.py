@@ -59,7 +59,7 @@ class Daemon:
         self._runtime = _runtime(self._model, config.runtime)
         self._changes = 0
         contract = self._model.contract
-        self._preprocess = Preprocess(contract.input, self._runtime.input)
+        Preprocess(contract.input, self._runtime.input)  # refuses what does not fit
         self._decode = Classify(contract, self._runtime.output)
         self._rules = rules(contract, config.events)
         self._stories = count(1)
@@ -119,7 +119,8 @@ class Daemon:
 
     def _pipeline(self, source: Source) -> Pipeline:
         tracker = EventTracker(self._rules, self._stories)
-        return Pipeline(source, self._preprocess, self._runtime, self._decode, tracker)
+        preprocess = Preprocess(self._model.contract.input, self._runtime.input)
+        return Pipeline(source, preprocess, self._runtime, self._decode, tracker)
 
     def _watch(
         self, workers: list[Worker], feed: feeds.Feed, client: MqttClient | None, stop: Event

@@ -1,6 +1,7 @@
 """Input tensor -> raw output tensors. The only module that imports LiteRT or tflite-runtime."""
 
 import warnings
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,6 +26,10 @@ class Interpreter(Protocol):
 
         Raises FatalError with the interpreter's own reason.
         """
+        ...
+
+    def invoke(self) -> None:
+        """Once more on what the input tensor holds: the bare interpreter, for benchmarks."""
         ...
 
 
@@ -87,7 +92,7 @@ class LiteRt:
             raise FatalError(f"{self.name}: inference failed: {_line(error)}") from None
 
     def invoke(self) -> None:
-        """Once more on what the input tensor holds: the bare interpreter, for benchmarks."""
+        """Once more on what the input tensor holds."""
         self._interpreter.invoke()
 
     def tensor(self, index: int) -> Tensor:
@@ -141,6 +146,10 @@ class Gpu:
         except (ValueError, RuntimeError) as error:
             raise FatalError(f"inference on the GPU failed: {_line(error)}") from None
 
+    def invoke(self) -> None:
+        """Once more on what the input buffer holds."""
+        self._model.run_by_index(0, self._inputs, self._outputs)
+
 
 def load_delegate(library: str, options: dict[str, str]) -> Any:
     """A delegate's library, opened. Raises FatalError with its own reason.
@@ -163,8 +172,11 @@ def gpu_accelerator() -> Path | None:
 
 
 def interpreter_name() -> str:
-    """The installed interpreter: ai-edge-litert or, where that is missing, tflite-runtime."""
-    return "ai-edge-litert" if find_spec("ai_edge_litert") else "tflite-runtime"
+    """The installed interpreter with its version: ai-edge-litert, else tflite-runtime."""
+    for name in ("ai-edge-litert", "tflite-runtime"):
+        if find_spec(name.replace("-", "_")):
+            return f"{name} {version(name)}"
+    return "none: pip install ai-edge-litert"
 
 
 def _library() -> Any:

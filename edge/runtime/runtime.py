@@ -1,6 +1,7 @@
 """The ordered list of delegates -> the first one that is right, and the next when it fails."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Lock, Thread
@@ -81,6 +82,10 @@ class Runtime:
                     return self._thread.call(self._limits.invoke_s, self._interpreter.infer, tensor)
                 except (FatalError, Hung) as error:
                     self._give_up(f"failed while running: {error}")
+
+    def bare(self) -> Callable[[], None]:
+        """The interpreter's invoke alone, as a benchmark's yardstick: nothing guards it."""
+        return self._interpreter.invoke
 
     def close(self) -> None:
         """No delegate is tried again."""

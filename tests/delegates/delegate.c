@@ -2,7 +2,7 @@
  *
  * Options: count=FILE  one byte is appended for every inference;
  *          claim=no    it claims nothing and only counts that it was prepared;
- *          mode=wrong | fail | hang | crash    what it does instead of copying, and
+ *          mode=wrong | fail | hang | crash | slow    what it does instead of copying, and
  *          switch=FILE only while this file exists (without it: always).
  *
  * The structures are those of TensorFlow Lite's C API (core/c/common.h), as far as they are used.
@@ -109,6 +109,7 @@ static int invoke(Context *context, Node *node) {
   }
   if (now && !strcmp(mode, "crash")) raise(SIGSEGV);
   while (now && !strcmp(mode, "hang")) pause();
+  if (now && !strcmp(mode, "slow")) usleep(100000);
   Tensor *to = &context->tensors[node->outputs->data[0]];
   for (int i = 0; i < node->inputs->size; i++) {
     Tensor *from = &context->tensors[node->inputs->data[i]];
