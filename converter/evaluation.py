@@ -10,7 +10,7 @@ from converter import files, measure
 from converter.measure import Feed
 from edge.decode import probabilities
 from edge.model import load
-from edge.runtime import open_runtime
+from edge.runtime.runtime import open_runtime
 
 
 def evaluate(model: Path, data: Path, progress: bool = True) -> dict[str, Any]:

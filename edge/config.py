@@ -1,5 +1,6 @@
 """edge.toml and the command line -> one checked configuration. Names file, key and value."""
 
+import os
 import re
 import socket
 import tomllib
@@ -20,6 +21,13 @@ def default_device() -> str:
     return re.sub(r"[^a-z0-9_-]+", "-", socket.gethostname().split(".")[0].lower()) or "edge"
 
 
+def state_dir() -> Path:
+    """Where this machine keeps what must outlast a restart: systemd's StateDirectory, else the
+    user's own."""
+    given = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    return Path(given) if given else Path("~/.local/state/hedgerow").expanduser()
+
+
 class Section(BaseModel):
     """A table of edge.toml: unknown keys and wrong types are refused."""
 
@@ -37,6 +45,9 @@ class RuntimeConfig(Section):
 
     delegates: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] = ("cpu",)
     threads: int = Field(default=2, ge=1, le=64)
+    invoke_limit_s: float = Field(default=10.0, gt=0)
+    retry_s: float = Field(default=60.0, gt=0)
+    state_dir: Annotated[Path, Field(strict=False)] | None = None
 
 
 class MqttConfig(Section):

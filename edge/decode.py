@@ -7,9 +7,13 @@ from edge.errors import FatalError
 from edge.model import Contract
 from edge.types import UNKNOWN, Detection, Fit, Tensor, TensorSpec
 
+MOST = 16
+"""Labels that a frame is given. One further down has a probability of at most 1/17, and a
+thousand of them cost more time than a small network's inference."""
+
 
 class Classify:
-    """A classifier's output -> every label with its probability, highest first.
+    """A classifier's output -> its labels with their probabilities, highest first.
 
     Raises FatalError at construction where the output's width and the labels do not agree.
     """
@@ -25,12 +29,12 @@ class Classify:
         self._output = output
 
     def __call__(self, outputs: tuple[Tensor, ...], fit: Fit) -> tuple[Detection, ...]:  # noqa: ARG002
-        """The first output tensor -> one Detection per label.
+        """The first output tensor -> one Detection for each of the first MOST labels.
 
         A frame that the reject rule turns away is UNKNOWN, with the probability that was too low.
         """
         scores = probabilities(self._contract, self._output.dequantize(outputs[0]).ravel())
-        order = np.argsort(-scores, kind="stable")
+        order = np.argsort(-scores, kind="stable")[:MOST]
         best = float(scores[order[0]])
         if best < self._contract.reject.below:
             return (Detection(UNKNOWN, best),)

@@ -44,30 +44,31 @@ class EventTracker:
         """`rules` by label; labels without a rule make no events. `numbers` names the stories."""
         self._rules = rules
         self._numbers = numbers if numbers is not None else count(1)
-        self._stories = {label: _Story() for label in rules}
+        self._order = {label: place for place, label in enumerate(rules)}
+        self._stories: dict[str, _Story] = {}
 
     def update(self, frame: Frame, detections: tuple[Detection, ...]) -> tuple[Event, ...]:
         """One frame's detections -> the stories that start or end with it."""
         scores: dict[str, float] = {}
         for detection in detections:
             scores[detection.label] = max(detection.score, scores.get(detection.label, 0.0))
-        events = (self._step(label, scores.get(label, 0.0), frame) for label in self._rules)
+        watched = (scores.keys() | self._stories.keys()) & self._rules.keys()
+        ordered = sorted(watched, key=self._order.__getitem__)
+        events = (self._step(label, scores.get(label, 0.0), frame) for label in ordered)
         return tuple(event for event in events if event is not None)
 
     def finish(self, frame: Frame) -> tuple[Event, ...]:
         """The source has ended with `frame`: close every open story."""
-        return tuple(
-            self._end(label, frame)
-            for label, story in self._stories.items()
-            if story.number is not None
-        )
+        told = [label for label, story in self._stories.items() if story.number is not None]
+        return tuple(self._end(label, frame) for label in sorted(told, key=self._order.__getitem__))
 
     def _step(self, label: str, score: float, frame: Frame) -> Event | None:
-        story, rule = self._stories[label], self._rules[label]
-        if story.number is None:
+        story, rule = self._stories.get(label), self._rules[label]
+        if story is None or story.number is None:
             if score < rule.enter:
-                self._stories[label] = _Story()
+                self._stories.pop(label, None)
                 return None
+            story = self._stories.setdefault(label, _Story())
             self._agree(story, score, frame)
             story.streak += 1
             if story.streak < rule.confirm:
@@ -83,9 +84,7 @@ class EventTracker:
         return self._end(label, frame) if story.streak >= rule.release else None
 
     def _end(self, label: str, frame: Frame) -> Event:
-        event = _event("end", label, self._stories[label], frame)
-        self._stories[label] = _Story()
-        return event
+        return _event("end", label, self._stories.pop(label), frame)
 
     @staticmethod
     def _agree(story: _Story, score: float, frame: Frame) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import re
 import tomllib
 import zipfile
 from dataclasses import dataclass
@@ -13,12 +14,16 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from edge.errors import FatalError
+from edge.flatbuffer import metadata
 from edge.types import Tensor
 
 CONTRACT_FILE = "hedgerow.json"
 LABELS_FILE = "labels.txt"
 GOLDEN_FILE = "golden.npz"
-SCHEMA = "hedgerow.model/1"
+SCHEMA: Literal["hedgerow.model/1"] = "hedgerow.model/1"
+
+MOST_APPENDED = 1 << 28
+"""Bytes that the appended zip may unpack to: labels, contract, golden vectors."""
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Channels = Annotated[tuple[float, ...], Field(min_length=1, max_length=3)]
@@ -129,7 +134,7 @@ def load(path: Path) -> Model:
     parts = _appended(path, data)
     flatbuffer = data[: parts.flatbuffer_bytes]
     sha256 = hashlib.sha256(flatbuffer).hexdigest()
-    contract = _contract(path, parts.files.get(CONTRACT_FILE))
+    contract = _contract(path, flatbuffer, parts.files)
     if contract.flatbuffer_sha256 not in ("", sha256):
         raise FatalError(
             f"{path}: is damaged: its SHA-256 is {sha256[:12]}…, the contract says "
@@ -149,9 +154,10 @@ def _appended(path: Path, data: bytes) -> _Appended:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             infos = archive.infolist()
-            wanted = [i for i in infos if i.filename in (CONTRACT_FILE, GOLDEN_FILE)]
+            if sum(i.file_size for i in infos) > MOST_APPENDED:
+                raise FatalError(f"{path}: is damaged or hostile: its zip unpacks to gigabytes")
             start = min((i.header_offset for i in infos), default=len(data))
-            return _Appended(start, {i.filename: archive.read(i) for i in wanted})
+            return _Appended(start, {i.filename: archive.read(i) for i in infos})
     except zipfile.BadZipFile as error:
         if str(error) == "File is not a zip file":
             return _Appended(len(data), {})
@@ -160,26 +166,53 @@ def _appended(path: Path, data: bytes) -> _Appended:
         raise FatalError(f"{path}: is damaged ({error}); copy the file again") from None
 
 
-def _contract(path: Path, embedded: bytes | None) -> Contract:
-    """From inside the file; for a foreign model from model.toml beside it."""
+def _contract(path: Path, flatbuffer: bytes, files: dict[str, bytes]) -> Contract:
+    """From inside the file; for a foreign model from model.toml beside it, else from its
+    TFLite Metadata: who writes a model.toml knows better than the metadata."""
     sidecar = path.with_name("model.toml")
     try:
-        if embedded is not None:
+        if CONTRACT_FILE in files:
             where = f"{path}: {CONTRACT_FILE}"
-            return Contract.model_validate(json.loads(embedded))
+            return Contract.model_validate(json.loads(files[CONTRACT_FILE]))
         where = str(sidecar)
-        return Contract.model_validate(tomllib.loads(sidecar.read_text()))
-    except FileNotFoundError:
-        raise FatalError(
-            f"{path}: carries no contract (labels, preprocessing): make the file with "
-            f"`converter convert`, or describe it in {sidecar}"
-        ) from None
+        if sidecar.exists():
+            return Contract.model_validate(tomllib.loads(sidecar.read_text()))
+        where = f"{path}: TFLite Metadata"
+        return _foreign(path, flatbuffer, files)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "contract"
         raise FatalError(f"{where}: {key}: {first['msg']}") from None
     except (ValueError, OSError) as error:
         raise FatalError(f"{where}: cannot be read: {error}") from None
+
+
+def _foreign(path: Path, flatbuffer: bytes, files: dict[str, bytes]) -> Contract:
+    """What TFLite Metadata says. Raises FatalError that asks for a model.toml."""
+    advice = f"make the file with `converter convert`, or describe it in {path.parent}/model.toml"
+    try:
+        described = metadata.describe(flatbuffer)
+    except FatalError as error:
+        raise FatalError(
+            f"{path}: carries no contract (labels, preprocessing), and {error}; {advice}"
+        ) from None
+    if described is None:
+        raise FatalError(f"{path}: carries no contract (labels, preprocessing): {advice}")
+    if described.labels_file not in files:
+        raise FatalError(f"{path}: lacks its file with labels {described.labels_file!r}; {advice}")
+    labels = files[described.labels_file].decode("utf-8", "replace").rstrip().split("\n")
+    return Contract(
+        schema=SCHEMA,
+        name=re.sub(r"[^a-z0-9_-]+", "-", path.stem.lower()).strip("-") or "model",
+        input=InputContract(
+            width=described.width,
+            height=described.height,
+            color="grey" if described.channels == 1 else "rgb",
+            mean=described.mean,
+            std=described.std,
+        ),
+        labels=tuple(label.strip() for label in labels),
+    )
 
 
 def _golden(path: Path, archive: bytes | None) -> Golden | None:

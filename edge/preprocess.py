@@ -18,38 +18,49 @@ LETTERBOX_GREY = 114
 
 
 class Preprocess:
-    """One model's preprocessing: `preprocess(image) -> (tensor, fit)`.
+    """One model's preprocessing: `preprocess(image) -> (tensor, fit)`. Not for two threads.
 
     Raises FatalError at construction where the contract and the tensor do not go together.
     """
 
     def __init__(self, contract: InputContract, tensor: TensorSpec) -> None:
         self._contract = contract
-        self._shape = tensor.shape
+        self._tensor = tensor
         size = (contract.height, contract.width, contract.channels)
         self._transpose = _layout(tensor, size)
+        self._small = np.empty((*size[:2], 3), np.uint8)
+        self._colored = np.empty(size if contract.channels == 3 else size[:2], np.uint8)
+        self._converted = np.empty(self._colored.shape, tensor.dtype)
         self._table = pixel_table(contract, tensor)
         pixels = np.arange(256, dtype=np.uint8)
         flat = self._table.dtype.itemsize == 1
         self._same = flat and bool(np.all(self._table.view(np.uint8) == pixels[:, None]))
         self._xor = flat and bool(np.all(self._table.view(np.uint8) == (pixels ^ 0x80)[:, None]))
 
-    def __call__(self, image: Image) -> tuple[Tensor, Fit]:
-        """(height, width, 3) uint8 B,G,R of any size -> the tensor, in its own shape and dtype."""
-        pixels, fit = _resize(image, self._contract)
-        tensor = self._convert(_recolor(pixels, self._contract.color))
-        if self._transpose:
-            tensor = np.ascontiguousarray(tensor.transpose(2, 0, 1))
-        return tensor.reshape(self._shape), fit
+    def __call__(self, image: Image, out: Tensor | None = None) -> tuple[Tensor, Fit]:
+        """(height, width, 3) uint8 B,G,R of any size -> the tensor, in its own shape and dtype.
 
-    def _convert(self, pixels: Image) -> Tensor:
+        The tensor is written to `out`, which a caller may use again; without it, to a new one.
+        """
+        if out is None:
+            out = np.empty(self._tensor.shape, self._tensor.dtype)
+        pixels, fit = _resize(image, self._contract, self._small)
+        pixels = _recolor(pixels, self._contract.color, self._colored)
+        if self._transpose:
+            self._convert(pixels, self._converted)
+            np.copyto(out, self._converted.transpose(2, 0, 1)[None])
+        else:
+            self._convert(pixels, out.reshape(pixels.shape))
+        return out, fit
+
+    def _convert(self, pixels: Image, out: Tensor) -> None:
+        """A copy or one xor where the parameters allow it, else one look-up per value."""
         if self._same:
-            return pixels.view(self._table.dtype)
-        if self._xor:
-            return np.bitwise_xor(pixels, np.uint8(0x80)).view(self._table.dtype)
-        if self._table.dtype.itemsize == 1:
-            return cv2.LUT(pixels, self._table.reshape(1, 256, -1)).reshape(pixels.shape)
-        return self._table[pixels, np.arange(self._table.shape[1])]
+            np.copyto(out.view(np.uint8), pixels)
+        elif self._xor:
+            np.bitwise_xor(pixels, np.uint8(0x80), out=out.view(np.uint8))
+        else:
+            cv2.LUT(pixels, self._table.reshape(1, 256, -1), dst=out)
 
 
 def pixel_table(contract: InputContract, tensor: TensorSpec) -> Tensor:
@@ -73,13 +84,16 @@ def _layout(tensor: TensorSpec, size: tuple[int, int, int]) -> bool:
     )
 
 
-def _resize(image: Image, contract: InputContract) -> tuple[npt.NDArray[np.uint8], Fit]:
-    """Any size -> (height, width, 3) of the model, and which window of the frame that shows."""
+def _resize(image: Image, contract: InputContract, out: Image) -> tuple[npt.NDArray[np.uint8], Fit]:
+    """Any size -> (height, width, 3) of the model, and which window of the frame that shows.
+
+    The pixels are in `out`, or they are the image's own where that has the size already.
+    """
     height, width = image.shape[:2]
     target = (contract.width, contract.height)
     match contract.resize:
         case "stretch":
-            return _scale(image, target), Fit(0.0, 0.0, 1.0, 1.0)
+            return _scale(image, target, out), Fit(0.0, 0.0, 1.0, 1.0)
         case "crop":
             aspect = contract.width / contract.height
             crop_height = min(height, width / aspect) * contract.crop_fraction
@@ -88,33 +102,36 @@ def _resize(image: Image, contract: InputContract) -> tuple[npt.NDArray[np.uint8
             top, left = (height - rows) // 2, (width - columns) // 2
             window = image[top : top + rows, left : left + columns]
             fit = Fit(left / width, top / height, columns / width, rows / height)
-            return _scale(window, target), fit
+            return _scale(window, target, out), fit
         case "letterbox":
-            return _letterbox(image, target)
+            return _letterbox(image, target, out)
 
 
-def _letterbox(image: Image, target: tuple[int, int]) -> tuple[npt.NDArray[np.uint8], Fit]:
+def _letterbox(
+    image: Image, target: tuple[int, int], canvas: Image
+) -> tuple[npt.NDArray[np.uint8], Fit]:
     height, width = image.shape[:2]
     ratio = min(target[0] / width, target[1] / height)
     inner = (max(1, round(width * ratio)), max(1, round(height * ratio)))
     left, top = (target[0] - inner[0]) // 2, (target[1] - inner[1]) // 2
-    canvas = np.full((target[1], target[0], 3), LETTERBOX_GREY, np.uint8)
-    canvas[top : top + inner[1], left : left + inner[0]] = _scale(image, inner)
+    canvas.fill(LETTERBOX_GREY)
+    canvas[top : top + inner[1], left : left + inner[0]] = _scale(image, inner, None)
     fit = Fit(-left / inner[0], -top / inner[1], target[0] / inner[0], target[1] / inner[1])
     return canvas, fit
 
 
-def _scale(image: Image, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+def _scale(image: Image, size: tuple[int, int], out: Image | None) -> npt.NDArray[np.uint8]:
     if (image.shape[1], image.shape[0]) == size:
-        return np.ascontiguousarray(image)
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+        return image
+    return np.asarray(cv2.resize(image, size, dst=out, interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
-def _recolor(pixels: npt.NDArray[np.uint8], color: str) -> Image:
+def _recolor(pixels: npt.NDArray[np.uint8], color: str, out: Image) -> Image:
+    """B,G,R -> the model's colours, in `out` where they differ; grey without a channel axis."""
     match color:
         case "rgb":
-            return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
+            return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=out), np.uint8)
         case "grey":
-            return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY), np.uint8)[:, :, None]
+            return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY, dst=out), np.uint8)
         case _:
             return pixels

@@ -143,6 +143,10 @@ class Observation:
     """Highest score first."""
     latency_s: float
     """From the frame's pixels to its labels, seconds."""
+    prepare_s: float = 0.0
+    """The part of it that preprocessing took."""
+    infer_s: float = 0.0
+    """The part of it that the inference took; the rest is waiting and decoding."""
     origin: str = ""
     dropped: int = 0
     events: tuple[Event, ...] = ()

@@ -52,6 +52,29 @@ def vww(testdata: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def delegate(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
+    """A delegate of C, compiled: `delegate(mode="wrong")` is its name for the configuration."""
+    compiler = shutil.which("gcc")
+    need(compiler is not None, "gcc")
+    library = tmp_path_factory.mktemp("delegate") / "libcopy.so"
+    source = REPOSITORY / "tests/delegates/delegate.c"
+    subprocess.run([str(compiler), "-shared", "-fPIC", "-o", library, source], check=True)
+
+    def name(**options: object) -> str:
+        return f"external:{library}?" + "&".join(f"{key}={options[key]}" for key in options)
+
+    return name
+
+
+@pytest.fixture
+def vulkan(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Vulkan driver in software: SwiftShader, which Debian's chromium brings."""
+    driver = Path("/usr/lib/chromium/vk_swiftshader_icd.json")
+    need(driver.exists(), "SwiftShader (apt install chromium)")
+    monkeypatch.setenv("VK_ICD_FILENAMES", str(driver))
+
+
+@pytest.fixture(scope="session")
 def demo_photographs() -> None:
     """The photographs of the demo: source."""
     from importlib.util import find_spec

@@ -7,8 +7,10 @@ import sys
 import click
 
 from edge import __version__
+from edge.cli.bench import bench
 from edge.cli.capture import capture
 from edge.cli.demo import demo
+from edge.cli.doctor import doctor
 from edge.cli.run import run
 from edge.cli.watch import watch
 from edge.errors import HedgerowError
@@ -24,7 +26,7 @@ def cli() -> None:
     """
 
 
-for command in (run, watch, capture, demo):
+for command in (run, watch, capture, demo, bench, doctor):
     cli.add_command(command)
 
 

@@ -54,6 +54,8 @@ def run(json_lines: bool, verbose: bool, config: Path | None, **flags: Any) -> N
     mqtt = not json_lines or config is not None or flags["broker"] is not None
     daemon = Daemon(configuration.load(config, _nested(flags)), json_lines, mqtt)
     summary = daemon.run(stop)
+    for number in (signal.SIGTERM, signal.SIGINT):  # all is done: a late one changes nothing
+        signal.signal(number, signal.SIG_IGN)
     for name, source in summary.sources.items():
         click.echo(
             f"{name}: {source.frames} frames, {source.skipped} skipped, {source.dropped} dropped, "

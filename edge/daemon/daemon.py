@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Event
 
 from edge import __version__, model
-from edge.config import Config, EventsConfig
+from edge.config import Config, EventsConfig, RuntimeConfig, state_dir
 from edge.daemon.worker import Worker
 from edge.decode import Classify
 from edge.errors import FatalError, HedgerowError, TransientError
@@ -21,7 +21,7 @@ from edge.feed.mqtt import MqttClient, host_and_port
 from edge.model import Contract
 from edge.pipeline import Pipeline
 from edge.preprocess import Preprocess
-from edge.runtime import Runtime, open_runtime
+from edge.runtime.runtime import Limits, Runtime, open_runtime
 from edge.sources import Source
 
 log = logging.getLogger(__name__)
@@ -56,9 +56,10 @@ class Daemon:
         self._mqtt = mqtt
         self._began_s = time.monotonic()
         self._model = model.load(Path(config.model.path))
-        self._runtime = open_runtime(self._model, config.runtime.delegates, config.runtime.threads)
+        self._runtime = _runtime(self._model, config.runtime)
+        self._changes = 0
         contract = self._model.contract
-        self._preprocess = Preprocess(contract.input, self._runtime.input)
+        Preprocess(contract.input, self._runtime.input)  # refuses what does not fit
         self._decode = Classify(contract, self._runtime.output)
         self._rules = rules(contract, config.events)
         self._stories = count(1)
@@ -118,7 +119,8 @@ class Daemon:
 
     def _pipeline(self, source: Source) -> Pipeline:
         tracker = EventTracker(self._rules, self._stories)
-        return Pipeline(source, self._preprocess, self._runtime, self._decode, tracker)
+        preprocess = Preprocess(self._model.contract.input, self._runtime.input)
+        return Pipeline(source, preprocess, self._runtime, self._decode, tracker)
 
     def _watch(
         self, workers: list[Worker], feed: feeds.Feed, client: MqttClient | None, stop: Event
@@ -127,8 +129,8 @@ class Daemon:
         while not stop.is_set():
             if client is not None:
                 client.check()
-            if time.monotonic() >= due_s:
-                due_s += self._config.feed.status_interval_s
+            if self._moved(feed) or time.monotonic() >= due_s:
+                due_s = time.monotonic() + self._config.feed.status_interval_s
                 feed.status(self._status(workers, client))
             for worker in workers:
                 if worker.error is not None:
@@ -136,6 +138,15 @@ class Daemon:
             if not any(worker.thread.is_alive() for worker in workers):
                 return
             stop.wait(0.05)
+
+    def _moved(self, feed: feeds.Feed) -> bool:
+        """Whether another delegate infers now; events and status name it from here on."""
+        if self._runtime.changes == self._changes:
+            return False
+        self._changes = self._runtime.changes
+        self._identity = self._identity.on(self._runtime.delegate)
+        feed.runs_on(self._runtime.delegate)
+        return True
 
     def _end(self, workers: list[Worker], feed: feeds.Feed, client: MqttClient | None) -> None:
         for worker in workers:
@@ -176,6 +187,11 @@ class Daemon:
             temperature_c=feeds.temperature_c(),
             time=feeds.now(),
         )
+
+
+def _runtime(loaded: model.Model, config: RuntimeConfig) -> Runtime:
+    limits = Limits(config.threads, config.invoke_limit_s, retry_s=config.retry_s)
+    return open_runtime(loaded, config.delegates, limits, config.state_dir or state_dir())
 
 
 def rules(contract: Contract, config: EventsConfig) -> dict[str, Rule]:

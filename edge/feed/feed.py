@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from threading import Lock
@@ -31,6 +31,11 @@ class Identity:
     device: str
     boot_id: str
     model: payloads.ModelRef
+
+    def on(self, delegate: str) -> "Identity":
+        """The same, running on another delegate."""
+        model = self.model.model_copy(update={"delegate": delegate})
+        return replace(self, model=model)
 
 
 class Sink(Protocol):
@@ -70,6 +75,10 @@ class Feed:
         self._lock = Lock()
         self._seq = count(1)
         self._holding: dict[str, dict[str, Event]] = {}
+
+    def runs_on(self, delegate: str) -> None:
+        """Events name this delegate from now on."""
+        self._identity = self._identity.on(delegate)
 
     def observe(self, source: str, seen: Observation, live: bool) -> None:
         """One frame's labels and events."""

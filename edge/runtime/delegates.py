@@ -1,84 +1,72 @@
-"""The ordered list of delegates -> the first one that gives the model's golden answers."""
+"""A delegate's name -> an interpreter that runs the model on it."""
 
-import logging
-from dataclasses import dataclass
-from threading import Lock
-
-import numpy as np
+import ctypes
+from pathlib import Path
+from urllib.parse import parse_qsl
 
 from edge.errors import FatalError
-from edge.model import Golden, Model
-from edge.runtime.litert import LiteRt
-from edge.types import Tensor, TensorSpec
+from edge.model import Model
+from edge.runtime.litert import Gpu, Interpreter, LiteRt, gpu_accelerator, load_delegate
 
-log = logging.getLogger(__name__)
-
-GOLDEN_STEPS = 8
-"""How many quantisation steps an output may lie from its golden value: XNNPACK and the
-reference kernels were measured up to 8 apart on sound models, x86-64 and arm64 up to 1."""
+KNOWN = "cpu, gpu, edgetpu[?key=value], external:/path/lib.so[?key=value&…]"
+EDGETPU = "libedgetpu.so.1"
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A delegate that was asked for and is not used."""
-
-    delegate: str
-    reason: str
-
-
-class Runtime:
-    """One interpreter behind one delegate, shared by all sources."""
-
-    def __init__(self, interpreter: LiteRt, delegate: str, refused: tuple[Refusal, ...]) -> None:
-        self._interpreter = interpreter
-        self._lock = Lock()
-        self.delegate = delegate
-        self.refused = refused
-        self.input: TensorSpec = interpreter.inputs[0]
-        self.output: TensorSpec = interpreter.outputs[0]
-
-    def infer(self, tensor: Tensor) -> tuple[Tensor, ...]:
-        """The input tensor -> all raw outputs. Callers take turns."""
-        with self._lock:
-            return self._interpreter.infer(tensor)
-
-
-def open_runtime(model: Model, delegates: tuple[str, ...] = ("cpu",), threads: int = 2) -> Runtime:
-    """Try the delegates in order. Raises FatalError where none is left, with every reason."""
-    refused: list[Refusal] = []
-    for delegate in delegates:
-        try:
-            interpreter = _open(model, delegate, threads)
-            _verify(interpreter, model.golden)
-        except FatalError as error:
-            refused.append(Refusal(delegate, str(error)))
-            log.warning("delegate %s refused: %s", delegate, error)
-            continue
-        return Runtime(interpreter, delegate, tuple(refused))
-    reasons = "; ".join(f"{r.delegate}: {r.reason}" for r in refused)
-    raise FatalError(f"{model.path}: no delegate runs this model: {reasons}")
-
-
-def _open(model: Model, delegate: str, threads: int) -> LiteRt:
-    match delegate:
+def open_delegate(name: str, model: Model, threads: int) -> Interpreter:
+    """Raises FatalError with the reason where the delegate is not there or refuses."""
+    library, options = parse(name)
+    match library:
         case "cpu":
-            return LiteRt(str(model.path), model.flatbuffer, threads)
+            return cpu(model, threads)
+        case "gpu":
+            find(name)
+            return Gpu(model.flatbuffer, cpu(model, threads))
         case _:
-            raise FatalError(f"unknown delegate {delegate!r}; known: cpu")
+            find(name)
+            delegate = load_delegate(library, options)
+            return LiteRt(str(model.path), model.flatbuffer, threads, delegate=delegate)
 
 
-def _verify(interpreter: LiteRt, golden: Golden | None) -> None:
-    """Replay the golden vectors. Raises FatalError where the answers differ."""
-    if golden is None:
-        return
-    if golden.inputs.shape[1:] != interpreter.inputs[0].shape[1:]:
-        raise FatalError(f"golden inputs have the shape {list(golden.inputs.shape[1:])}")
-    for image, expected in zip(golden.inputs, golden.outputs, strict=True):
-        answer = interpreter.infer(image[None])[0][0]
-        worst = float(np.abs(answer.astype(np.float64) - expected.astype(np.float64)).max())
-        steps = worst if interpreter.outputs[0].scale else worst * 255
-        if steps > GOLDEN_STEPS:
-            raise FatalError(
-                f"its answers differ from the golden vectors by {steps:.0f} quantisation steps "
-                f"(at most {GOLDEN_STEPS} are allowed)"
-            )
+def cpu(model: Model, threads: int) -> LiteRt:
+    """XNNPACK: the reference that every other delegate is compared with."""
+    return LiteRt(str(model.path), model.flatbuffer, threads)
+
+
+def parse(name: str) -> tuple[str, dict[str, str]]:
+    """`external:/lib.so?a=b` -> (/lib.so, {a: b}); cpu and gpu stay as they are.
+
+    Raises FatalError for a name that is none.
+    """
+    kind, _, rest = name.partition("?")
+    options = dict(parse_qsl(rest, keep_blank_values=True))
+    scheme, _, path = kind.partition(":")
+    if scheme == "external" and path:
+        return path, options
+    if kind == "edgetpu":
+        return EDGETPU, options
+    if name in ("cpu", "gpu"):
+        return name, {}
+    raise FatalError(f"unknown delegate {name!r}; known: {KNOWN}")
+
+
+def find(name: str) -> str:
+    """Where the delegate's library lies. Raises FatalError with what to install.
+
+    LiteRT prints a trace of its own where a library is missing, so it is looked for first.
+    """
+    library, _ = parse(name)
+    if library == "cpu":
+        return "XNNPACK, inside the interpreter"
+    if library == "gpu":
+        accelerator = gpu_accelerator()
+        if accelerator is None:
+            raise FatalError("this interpreter brings no GPU accelerator: install ai-edge-litert")
+        return str(accelerator)
+    if "/" in library and not Path(library).exists():
+        raise FatalError(f"there is no {library}")
+    try:
+        ctypes.CDLL(library)
+    except OSError as error:
+        advice = "; install libedgetpu1-std" if library == EDGETPU else ""
+        raise FatalError(f"{library} cannot be loaded: {error}{advice}") from None
+    return library

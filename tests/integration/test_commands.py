@@ -5,6 +5,7 @@ import os
 import pty
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -128,3 +129,45 @@ def test_a_running_daemon_never_imports_tensorflow(vww: Path, testdata: Path) ->
     )
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 2
+
+
+def test_bench_compares_the_pipeline_with_the_bare_interpreter(edge: Edge, vww: Path) -> None:
+    done = edge("bench", "--model", vww, "--seconds", "1.2", "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["delegate"] == "cpu" and result["frames"] > 10
+    assert 0.1 < result["throughput_ratio"] < 3
+    for figures in (result["bare_invoke_ms"], *result["latency_ms"].values()):
+        assert figures["p50"] <= figures["p95"] <= figures["p99"]
+    assert result["cpu_ms_per_frame"] > 0 and result["resident_mib"] > 20
+
+
+def test_bench_shows_a_table_for_a_recording(edge: Edge, vww: Path, testdata: Path) -> None:
+    video = testdata / "videos/yes.mkv"
+    done = edge("bench", "--model", vww, "--seconds", "1", "--source", f"file:{video}")
+    assert done.returncode == 0, done.stderr
+    for row in ("bare invoke", "frame to label", "preprocess", "infer", "CPU per frame"):
+        assert row in done.stdout
+
+
+def test_doctor_says_what_a_model_can_run_on(
+    edge: Edge, vww: Path, delegate: Callable[..., str]
+) -> None:
+    right, wrong, crash = delegate(), delegate(mode="wrong"), delegate(mode="crash")
+    asked = [f"--delegate={name}" for name in (right, wrong, crash, "external:/no/lib.so")]
+    done = edge("doctor", "--model", vww, *asked)
+    assert done.returncode == 0, done.stderr
+    said = dict.fromkeys(line for line in done.stdout.splitlines())
+    verdicts = [line.strip() for line in said]
+    assert verdicts[0].startswith("interpreter  ai-edge-litert")
+    assert any(line.startswith("right; ") for line in verdicts)
+    assert any("refused: its answers differ from the CPU's" in line for line in verdicts)
+    assert "refused: its process ended with status -11" in verdicts
+    assert any("not found: there is no /no/lib.so" in line for line in verdicts)
+    assert any("edgetpu" in line and "libedgetpu" in line for line in verdicts)
+
+
+def test_doctor_without_a_model_lists_what_is_there(edge: Edge) -> None:
+    done = edge("doctor")
+    assert done.returncode == 0
+    assert "cpu          found" in done.stdout

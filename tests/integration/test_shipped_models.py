@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from edge import model
-from edge.runtime import open_runtime
+from edge.runtime.runtime import open_runtime
 from tests.conftest import REPOSITORY, Edge, free_port
 
 MODELS = sorted((REPOSITORY / "models").glob("*/model.tflite"))

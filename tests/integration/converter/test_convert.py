@@ -18,7 +18,7 @@ from edge.decode import Classify
 from edge.errors import FatalError
 from edge.model import load
 from edge.preprocess import Preprocess, pixel_table
-from edge.runtime import open_runtime
+from edge.runtime.runtime import open_runtime
 from tests.integration.converter.conftest import Run
 
 

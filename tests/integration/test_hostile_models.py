@@ -1,0 +1,13 @@
+"""Damaged and hostile model files: refused with one line, the daemon's process goes on."""
+
+from pathlib import Path
+
+from tests import fuzz
+
+
+def test_mutated_files_do_not_take_the_daemon_down(testdata: Path) -> None:
+    """A sample; `python -m tests.fuzz --count 10000` is the whole of it (docs/runtime.md)."""
+    outcomes, crashes = fuzz.run(count=60, seed=7)
+    assert not crashes
+    assert sum(outcomes.values()) == 60
+    assert any("refused by the pre-flight" in outcome for outcome in outcomes)
