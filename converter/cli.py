@@ -1,6 +1,6 @@
 """The command `converter`: arguments -> conversion, evaluation; errors -> one line."""
 
-import dataclasses
+import json
 import re
 import sys
 from collections.abc import Callable
@@ -50,14 +50,8 @@ def _choice(name: str, values: Any, default: str, text: str = "") -> Callable[..
     return click.option(name, type=kinds, default=default, show_default=True, help=text)
 
 
-CONVERT_OPTIONS = (
-    click.option("--data", type=A_PATH, required=True, help=DATA_HELP),
+CONTRACT_OPTIONS = (
     click.option("--out", type=A_PATH, required=True, help="FILE.tflite to write."),
-    click.option(
-        "--calibration",
-        type=A_PATH,
-        help="Calibrate with these pictures and measure on all of --data; else on a part of it.",
-    ),
     click.option("--labels", default="", help="crop,weed or a file; in the order of the outputs."),
     click.option("--normalize", default="", help=NORMALIZE_HELP),
     _choice("--color", Color, "rgb"),
@@ -71,6 +65,22 @@ CONVERT_OPTIONS = (
     click.option("--name", default="", help="The model's name; from --out otherwise."),
     click.option("--thresholds", multiple=True, metavar="LABEL=SCORE", help="person=0.6; often."),
     click.option("--reject-below", type=click.FloatRange(0, 1), default=0.0),
+    click.option("--quiet", is_flag=True, help="No progress bars."),
+)
+
+PACK_OPTIONS = (
+    *CONTRACT_OPTIONS,
+    click.option("--data", "calibration", type=A_PATH, help="Pictures for golden vectors."),
+)
+
+CONVERT_OPTIONS = (
+    click.option("--data", type=A_PATH, required=True, help=DATA_HELP),
+    *CONTRACT_OPTIONS,
+    click.option(
+        "--calibration",
+        type=A_PATH,
+        help="Calibrate with these pictures and measure on all of --data; else on a part of it.",
+    ),
     click.option("--negatives", type=A_PATH, help="Pictures of nothing known: set the reject."),
     click.option(
         "--count",
@@ -92,7 +102,6 @@ CONVERT_OPTIONS = (
     click.option("--output", default="", help="The output to convert, where there are several."),
     click.option("--trust-model-code", "trusted", is_flag=True, help="Run code inside MODEL."),
     click.option("--custom-objects", multiple=True, metavar="MODULE:NAME", help="Layers' code."),
-    click.option("--quiet", is_flag=True, help="No progress bars."),
 )
 
 
@@ -119,13 +128,7 @@ def convert_command(model: Path, data: Path, out: Path, **given: Any) -> None:
     from converter.conversion import convert
     from converter.report import summary
 
-    given["labels"] = read_labels(given["labels"]) if given["labels"] else ()
-    given["thresholds"] = read_thresholds(given["thresholds"])
-    given["input_size"] = given["input_size"] or ()
-    given["progress"] = not given.pop("quiet")
-    known = {field.name for field in dataclasses.fields(Options)}
-    assert set(given) <= known, set(given) - known
-    result = convert(model, data, out, Options(**given))
+    result = convert(model, data, out, _options(given))
     for line in summary(result.report):
         click.echo(line)
     click.echo(f"report     {result.report_html}")
@@ -143,6 +146,40 @@ def evaluate_command(model: Path, data: Path, as_json: bool, quiet: bool) -> Non
     facts = evaluate(model, data, progress=not quiet)
     for line in lines(facts, as_json):
         click.echo(line)
+
+
+@commands.command("inspect")
+@click.argument("model", type=A_PATH)
+@click.option("--json", "as_json", is_flag=True, help="All facts as JSON.")
+def inspect_command(model: Path, as_json: bool) -> None:
+    """Say what MODEL (Keras file, SavedModel or .tflite) is, without running it."""
+    from converter.inspection import inspect, lines
+
+    facts = inspect(model)
+    for line in [json.dumps(facts, indent=1, default=str)] if as_json else lines(facts):
+        click.echo(line)
+
+
+@commands.command("pack")
+@click.argument("model", type=A_PATH)
+@click.option("--task", type=click.Choice(["classify", "detect"]), default="classify")
+@_with(PACK_OPTIONS)
+def pack_command(model: Path, task: str, out: Path, **given: Any) -> None:
+    """Wrap MODEL, a .tflite made elsewhere, with labels, preprocessing and golden vectors."""
+    from converter.packing import pack_file
+
+    packed = pack_file(model, out, task, _options(given))
+    click.echo(f"{packed.out}: {packed.contract.name}, {len(packed.contract.labels)} labels")
+
+
+def _options(given: dict[str, Any]) -> Options:
+    """Click's values -> Options. Raises FatalError."""
+    given["labels"] = read_labels(given["labels"]) if given["labels"] else ()
+    given["thresholds"] = read_thresholds(given["thresholds"])
+    if "input_size" in given:
+        given["input_size"] = given["input_size"] or ()
+    given["progress"] = not given.pop("quiet")
+    return Options(**given)
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from converter import files, gate, measurement, page, report
+from converter.edge_tpu import readiness
 from converter.measurement import Pair
 from converter.options import Options
 from converter.pack import pack
@@ -54,14 +55,17 @@ def convert(model: Path, data: Path, out: Path, options: Options | None = None) 
         contract, facts["reject"] = measurement.with_reject(pair, prepared, contract, scratch)
         facts["better_normalizations"] = better_normalizations(prepared, options.progress)
         names = model.name, out.name
-        facts |= _context(names, (prepared, options), tried, chosen.name)
+        facts |= _context(names, (prepared, options), tried, chosen)
         facts["seconds"] = round(time.monotonic() - started, 1)
         contract = named(contract, out, options)
         return _write(out, chosen.flatbuffer, contract, facts, (prepared, options))
 
 
 def _context(
-    names: tuple[str, str], asked: tuple[Prepared, Options], tried: list[Candidate], chosen: str
+    names: tuple[str, str],
+    asked: tuple[Prepared, Options],
+    tried: list[Candidate],
+    chosen: Candidate,
 ) -> dict[str, Any]:
     """The facts that are not measured on the held-out pictures."""
     prepared, options = asked
@@ -70,9 +74,10 @@ def _context(
         "source": names[0],
         "model": names[1],
         "tried": [candidate.facts() for candidate in tried],
-        "chosen": chosen,
+        "chosen": chosen.name,
         "notes": list(prepared.notes),
         "io": options.io,
+        "edge_tpu": readiness(chosen.flatbuffer),
         "input": prepared.contract.input.model_dump(),
         "data": {
             "labelled": photos.truth is not None,

@@ -27,7 +27,7 @@ def layer_errors(flatbuffer: bytes, int8: bytes, feed: Feed) -> list[dict[str, A
             pairs.append((kind, int(op.outputs[0]), names[tensor.name]))
     one = LiteRt("float model", flatbuffer, threads=2, keep_all=True)
     other = LiteRt("int8 model", int8, threads=2, keep_all=True)
-    wrong, size = np.zeros(len(pairs)), np.full(len(pairs), 1e-12)
+    wrong, size = np.zeros(len(pairs)), np.full(len(pairs), 1e-30)
     for real, coarse in zip(few.tensors(one), few.tensors(other), strict=True):
         one.infer(real)
         other.infer(coarse)

@@ -72,13 +72,13 @@ def agreement(one: Scores, other: Scores) -> float:
     return float(np.mean(one.argmax(axis=1) == other.argmax(axis=1)))
 
 
-def divergence(contract: Contract, one: Scores, other: Scores) -> float:
-    """Mean Kullback-Leibler divergence of the second's probabilities from the first's, nats.
+def divergences(contract: Contract, one: Scores, other: Scores) -> npt.NDArray[np.float64]:
+    """(n,) Kullback-Leibler divergences of the second's probabilities from the first's, nats.
 
     Probabilities below half a step of an int8 output count as that half step.
     """
     target, answer = distribution(contract, one), distribution(contract, other)
-    return float(np.mean((target * np.log(target / answer)).sum(axis=1)))
+    return np.asarray((target * np.log(target / answer)).sum(axis=1))
 
 
 def distribution(contract: Contract, scores_: Scores) -> npt.NDArray[np.float64]:

@@ -10,7 +10,7 @@ import numpy as np
 from converter import data as pictures
 from converter import measure, quality
 from converter.data import Photos
-from converter.flatbuffer import operator_names, unpack
+from converter.flatbuffer import float_operators, operator_names, unpack
 from converter.layer_error import layer_errors
 from converter.measure import Feed, Scores
 from converter.options import Options
@@ -49,7 +49,8 @@ def facts_of(pair: Pair, prepared: Prepared) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "labels": list(contract.labels),
         "agreement": measure.agreement(one, other),
-        "divergence": measure.divergence(contract, one, other),
+        "score_error": float(np.sqrt(np.square(one - other).sum() / np.square(one).sum())),
+        "divergence": float(measure.divergences(contract, one, other).mean()),
     }
     if held_out.truth is not None:
         low, high = quality.paired_interval(one, other, held_out.truth)
@@ -69,6 +70,7 @@ def facts_of(pair: Pair, prepared: Prepared) -> dict[str, Any]:
     }
     facts["bytes"] = {"float": len(pair.network), "int8": len(pair.int8)}
     facts["operators"] = dict(sorted(Counter(operator_names(unpack(pair.int8))).items()))
+    facts["float_operators"] = float_operators(pair.int8)
     feed = Feed(prepared.split.choosing.pixels, contract.input)
     facts["layers"] = layer_errors(pair.source, pair.int8, feed)
     return facts

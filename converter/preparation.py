@@ -57,7 +57,7 @@ def check(model: Path, data: Path, out: Path, options: Options) -> tuple[Scan, p
         refuse_code(found)
     files.check_writable(out)
     statistics(options.normalize or "none", options.color)
-    _name(out, options)
+    name_for(out, options)
     return found, pictures.find(data, options.labels)
 
 
@@ -140,7 +140,8 @@ def _contract(found: Scan, info: dict[str, Any], normalize: str, options: Option
     )
 
 
-def _name(out: Path, options: Options) -> str:
+def name_for(out: Path, options: Options) -> str:
+    """The name asked for, or one made from the output file's. Raises FatalError."""
     made = re.sub(r"[^a-z0-9_-]+", "-", out.stem.lower()).strip("-")
     name = options.name or made or "model"
     if not re.fullmatch(r"[a-z0-9_-]+", name):
@@ -150,7 +151,7 @@ def _name(out: Path, options: Options) -> str:
 
 def named(contract: Contract, out: Path, options: Options) -> Contract:
     """The contract under the name asked for, or the output file's."""
-    return contract.model_copy(update={"name": _name(out, options)})
+    return contract.model_copy(update={"name": name_for(out, options)})
 
 
 def _labelled(

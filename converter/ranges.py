@@ -1,11 +1,12 @@
 """A float network on calibration pictures -> the range of every activation, by several rules."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from converter.flatbuffer import Ranges, activations, unpack
+from converter.flatbuffer import FLOAT32, Ranges, activations, constant, unpack
 from converter.measure import Feed
 from converter.progress import bar
 from edge.errors import FatalError
@@ -20,8 +21,9 @@ MEMORY = 0.95
 """Weight of the past in the moving average, as in ai-edge-quantizer."""
 
 NARROWEST = 1e-4
-"""A range is at least this share of the network's median range. A dead block's range of 0 would
-give a rescaling beyond the 2^8 that XNNPACK takes, and a file that no device loads."""
+"""A layer's range is at least this share of what its inputs times its largest weight span. A dead
+block's range of 0 would give a rescaling of more than the 2^8 that XNNPACK takes, and a file that
+no device loads; 3e-5 is where that begins."""
 
 BINS = 2048
 HISTOGRAM_PICTURES = 48
@@ -64,9 +66,8 @@ def observe(flatbuffer: bytes, feed: Feed, progress: bool) -> Observed:
             extremes[index] = min(low, before[0]), max(high, before[1])
             mean = average.get(index, (low, high))
             average[index] = _blend(mean[0], low), _blend(mean[1], high)
-    source = int(graph.inputs[0])
     return Observed(
-        finished(extremes, source, feed.contract), finished(average, source, feed.contract)
+        finished(extremes, model, feed.contract), finished(average, model, feed.contract)
     )
 
 
@@ -74,12 +75,31 @@ def _blend(before: float, now: float) -> float:
     return MEMORY * before + (1 - MEMORY) * now
 
 
-def finished(ranges: Ranges, source: int, contract: InputContract) -> Ranges:
-    """The ranges with the input's pinned and degenerate ones widened."""
-    spans = [high - low for low, high in ranges.values() if high > low]
-    least = NARROWEST * float(np.median(spans)) if spans else 1.0
-    wide = {i: (lo, hi if hi - lo >= least else lo + least) for i, (lo, hi) in ranges.items()}
-    return wide | {source: pinned(contract)}
+def finished(ranges: Ranges, model: Any, contract: InputContract) -> Ranges:
+    """The ranges of the unpacked float model with the input's pinned and dead ones widened."""
+    graph = model.subgraphs[0]
+    wide = ranges | {int(graph.inputs[0]): pinned(contract)}
+    for op in graph.operators:
+        least = NARROWEST * _reach(model, op, wide)
+        for index in op.outputs:
+            low, high = wide.get(int(index), (0.0, np.inf))
+            if high - low < least:
+                wide[int(index)] = low, low + least
+    return wide
+
+
+def _reach(model: Any, op: Any, ranges: Ranges) -> float:
+    """The product of an operator's input spans and its largest weight."""
+    reach = 1.0
+    for index in op.inputs[:2]:
+        tensor = model.subgraphs[0].tensors[index]
+        data = constant(model, tensor) if index >= 0 else None
+        if int(index) in ranges:
+            low, high = ranges[int(index)]
+            reach *= max(high, 0.0) - min(low, 0.0)
+        elif data is not None and tensor.type == FLOAT32:
+            reach *= float(np.abs(data.view(np.float32)).max())
+    return reach
 
 
 def pinned(contract: InputContract) -> tuple[float, float]:

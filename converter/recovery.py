@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from converter import ranges
 from converter.bias import correct
 from converter.data import Pixels
 from converter.equalize import equalized
 from converter.flatbuffer import Ranges, unpack, with_ranges
-from converter.measure import Feed, Scores, agreement, divergence, scores
+from converter.measure import Feed, Scores, agreement, divergences, scores
 from converter.options import Options
 from converter.preparation import Prepared
 from converter.rounding import round_for
@@ -70,10 +71,15 @@ class Candidate:
     network: bytes
     """The float flatbuffer that it was made from."""
     flatbuffer: bytes
-    divergence: float
-    """Mean Kullback-Leibler divergence from the float network, nats."""
+    divergences: npt.NDArray[np.float64]
+    """(n,) Kullback-Leibler divergence from the float network for each picture, nats."""
     agreement: float
     seconds: float
+
+    @property
+    def divergence(self) -> float:
+        """Mean over the pictures, nats; infinite where a score is not a number."""
+        return float(np.nan_to_num(self.divergences.mean(), nan=np.inf))
 
     @property
     def corrected(self) -> bool:
@@ -153,13 +159,13 @@ def _narrowed(bench: Bench, network: bytes, seen: ranges.Observed) -> Iterator[t
         yield "moving average", seen.average
     feed = bench.feed(bench.calibration)
     counts = ranges.histograms(network, feed, seen.extremes, bench.options.progress)
-    source = int(unpack(network).subgraphs[0].inputs[0])
+    model = unpack(network)
     for name, rule in (
         ("99.999 %", lambda one, span: ranges.percentile(one, span, PERCENTILE)),
         ("least squares", ranges.least_error),
     ):
         found = {index: rule(counts[index], span) for index, span in seen.extremes.items()}
-        yield name, ranges.finished(found, source, bench.contract.input)
+        yield name, ranges.finished(found, model, bench.contract.input)
 
 
 def reference_scores(bench: Bench, network: bytes) -> Scores:
@@ -177,7 +183,7 @@ def judge(bench: Bench, made: Made, reference: Scores) -> Candidate:
         made.name,
         made.network,
         made.flatbuffer,
-        divergence(bench.contract, reference, answers),
+        divergences(bench.contract, reference, answers),
         agreement(reference, answers),
         time.monotonic() - made.started,
     )
@@ -197,7 +203,16 @@ def quantize(bench: Bench, ranged: bytes) -> bytes:
 
 
 def best(found: list[Candidate]) -> Candidate:
-    """The one closest to float; the simpler one where two are equally close."""
+    """The simplest one that is not provably worse than the closest to float.
+
+    Within one standard error of the difference, picture by picture, two are alike: the rule of
+    one standard error (Breiman et al. 1984, Classification and Regression Trees, section 3.4.3).
+    """
     if not found:
         raise FatalError("no int8 candidate could be made")
-    return min(found, key=lambda candidate: float(np.nan_to_num(candidate.divergence, nan=np.inf)))
+    closest = min(found, key=lambda one: one.divergence)
+    for one in found:
+        worse = one.divergences - closest.divergences
+        if float(worse.mean()) <= float(worse.std()) / len(worse) ** 0.5:
+            return one
+    return closest

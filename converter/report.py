@@ -35,9 +35,10 @@ def warnings(facts: dict[str, Any]) -> list[str]:
             f"measured on {data['measured_on']} pictures only: one picture is "
             f"{100 / data['measured_on']:.1f} points"
         )
-    floats = {"DEQUANTIZE", "QUANTIZE"} & set(facts["operators"])
-    if floats and facts["io"] == "int8":
-        found.append("some operators have no int8 kernel and run in float: see the report")
+    if facts["float_operators"]:
+        kinds = ", ".join(sorted({row["operator"] for row in facts["float_operators"]}))
+        layer = facts["float_operators"][0]["layer"]
+        found.append(f"no int8 kernel for {kinds} (first at {layer}): computed in float")
     return [*found, *facts["notes"]]
 
 

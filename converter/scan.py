@@ -121,7 +121,9 @@ def _layers(node: Any) -> Iterator[Layer]:
         config = node.get("config")
         if isinstance(node.get("class_name"), str) and isinstance(config, dict):
             name = config.get("name") or node.get("name") or ""
-            yield Layer(node["class_name"].rpartition(">")[2], str(name), config)
+            kind = node["class_name"].rpartition(">")[2]
+            if name and not kind.endswith("Policy"):  # initializers and the like have no name
+                yield Layer(kind, str(name), config)
         for value in node.values():
             yield from _layers(value)
 
