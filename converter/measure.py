@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from converter.data import Pixels
 from converter.progress import bar
-from edge.model import InputContract
+from edge.decode import probabilities
+from edge.model import Contract, InputContract
 from edge.preprocess import pixel_table
 from edge.types import Tensor, TensorSpec
 
@@ -18,6 +19,9 @@ Scores = npt.NDArray[np.float32]
 """(n, classes) real outputs of a network."""
 Truth = npt.NDArray[np.int64]
 """(n,) label indices."""
+
+SMALLEST = 1 / 512
+"""Half a step of an int8 probability."""
 
 LATENCY_RUNS = 100
 LATENCY_BUDGET_S = 3.0
@@ -66,6 +70,21 @@ def accuracy(scores_: Scores, truth: Truth) -> float:
 def agreement(one: Scores, other: Scores) -> float:
     """Share of pictures for which both have the same highest label, 0..1."""
     return float(np.mean(one.argmax(axis=1) == other.argmax(axis=1)))
+
+
+def divergences(contract: Contract, one: Scores, other: Scores) -> npt.NDArray[np.float64]:
+    """(n,) Kullback-Leibler divergences of the second's probabilities from the first's, nats.
+
+    Probabilities below half a step of an int8 output count as that half step.
+    """
+    target, answer = distribution(contract, one), distribution(contract, other)
+    return np.asarray((target * np.log(target / answer)).sum(axis=1))
+
+
+def distribution(contract: Contract, scores_: Scores) -> npt.NDArray[np.float64]:
+    """Scores -> probabilities above zero that add up to 1."""
+    clipped = np.clip(probabilities(contract, scores_).astype(np.float64), SMALLEST, None)
+    return np.asarray(clipped / clipped.sum(axis=1, keepdims=True))
 
 
 def confusion(scores_: Scores, truth: Truth) -> npt.NDArray[np.int64]:

@@ -1,0 +1,182 @@
+"""Every CNN of keras.applications (and AlexNet) -> int8, and whether it may be trusted.
+
+`python -m tests.benchmarks.applications PICTURES OUT.jsonl [NAME ...]`
+
+Weights are random (the published ones are not to be had everywhere), batch normalisation has
+the statistics of real pictures (without, signals die out in 20 layers), calibration is on real
+pictures, the networks end in logits. Each line of OUT.jsonl is one network; the table in
+docs/converter.md is made from it with `--table OUT.jsonl`.
+
+Tolerance. Rounding to 256 steps over a range of k standard deviations adds noise of
+`(k / 255)^2 / 12` of the signal's power; ranges found by min/max are k = 12 to 16 wide here, so
+at most 3.3e-4 for each rounded tensor. Errors of n tensors in sequence add up in power where a
+layer neither amplifies nor damps them, so the relative error of the logits stays below
+`sqrt(3.3e-4 * 2 * n)`, where n counts operators with weights, and 2 stands for the element-wise
+operators between them.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from converter import Options, convert
+from edge.errors import HedgerowError
+
+NAMES: list[str] = """
+AlexNet MobileNet MobileNetV2 MobileNetV3Small MobileNetV3Large EfficientNetB0 EfficientNetB1
+EfficientNetB2 EfficientNetB3 EfficientNetB4 EfficientNetV2B0 EfficientNetV2B1 EfficientNetV2B2
+EfficientNetV2B3 NASNetMobile DenseNet121 DenseNet169 DenseNet201 InceptionV3 Xception ResNet50
+ResNet50V2 ResNet101 ResNet101V2 ResNet152 ResNet152V2 InceptionResNetV2 VGG16 VGG19 ConvNeXtTiny
+ConvNeXtSmall ConvNeXtBase EfficientNetB5 EfficientNetB6 EfficientNetB7 EfficientNetV2S
+EfficientNetV2M EfficientNetV2L NASNetLarge ConvNeXtLarge ConvNeXtXLarge
+""".split()  # noqa: SIM905 - a list of 41 strings, one a line, is harder to read
+WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+NOISE = (16 / 255) ** 2 / 12
+CLASSES = 1000
+STATISTICS = 8
+"""Pictures that give batch normalisation its statistics."""
+OPEN = ("MobileNetV3Small", "MobileNetV3Large")
+"""Networks that leave the size of their input open."""
+
+
+def tolerance(operators: dict[str, int]) -> float:
+    """Largest relative root mean square error of the logits that rounding explains."""
+    return float(np.sqrt(NOISE * 2 * sum(operators.get(name, 0) for name in WEIGHTED)))
+
+
+def build(name: str, path: Path, pictures: Path) -> None:
+    """Save one network; runs in a child process, so that TensorFlow's memory goes with it."""
+    import keras
+
+    keras.utils.set_random_seed(0)
+    if name == "AlexNet":
+        network = alexnet(keras)
+    else:
+        network = getattr(keras.applications, name)(weights=None, classifier_activation=None)
+    size = [side or 224 for side in network.input_shape[1:3]]
+    normalizations = [
+        layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)
+    ]
+    for layer in normalizations:
+        layer.momentum = 0.0
+    if normalizations:
+        files = sorted(pictures.glob("*.jpg"))[:STATISTICS]
+        images = [cv2.resize(np.asarray(cv2.imread(str(file))), size[::-1]) for file in files]
+        network(np.stack(images).astype(np.float32) / 255, training=True)
+    network.save(path)
+
+
+def alexnet(keras: Any) -> Any:
+    """Krizhevsky et al. 2012, in one tower, without local response normalisation."""
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            layers.Input((227, 227, 3)),
+            layers.Conv2D(96, 11, strides=4, activation="relu"),
+            layers.MaxPooling2D(3, 2),
+            layers.Conv2D(256, 5, padding="same", activation="relu"),
+            layers.MaxPooling2D(3, 2),
+            layers.Conv2D(384, 3, padding="same", activation="relu"),
+            layers.Conv2D(384, 3, padding="same", activation="relu"),
+            layers.Conv2D(256, 3, padding="same", activation="relu"),
+            layers.MaxPooling2D(3, 2),
+            layers.Flatten(),
+            layers.Dense(4096, activation="relu"),
+            layers.Dropout(0.5),
+            layers.Dense(4096, activation="relu"),
+            layers.Dropout(0.5),
+            layers.Dense(CLASSES),
+        ],
+        name="alexnet",
+    )
+
+
+def measure(name: str, pictures: Path, folder: Path) -> dict[str, Any]:
+    """One network's row."""
+    source, out = folder / "network.keras", folder / "network.tflite"
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "tests.benchmarks.applications",
+            "--build",
+            name,
+            str(source),
+            str(pictures),
+        ],
+        check=True,
+        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"},
+        capture_output=True,
+    )
+    labels = tuple(str(number) for number in range(CLASSES))
+    options = Options(labels=labels, normalize="", effort="fast", count=12, progress=False)
+    if name in OPEN:
+        options = replace(options, input_size=(224, 224))
+    started = time.monotonic()
+    try:
+        facts = convert(source, pictures, out, options).report
+    except HedgerowError as error:
+        return {"name": name, "error": str(error).replace(str(source), "network.keras")}
+    return {
+        "name": name,
+        "seconds": round(time.monotonic() - started, 1),
+        "float_mb": round(facts["bytes"]["float"] / 1e6, 1),
+        "int8_mb": round(facts["bytes"]["int8"] / 1e6, 1),
+        "float_operators": facts["float_operators"],
+        "error": round(facts["score_error"], 4),
+        "tolerance": round(tolerance(facts["operators"]), 4),
+        "float_ms": round(facts["latency_ms"]["float"], 2),
+        "int8_ms": round(facts["latency_ms"]["int8"], 2),
+    }
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """The rows as Markdown."""
+    lines = [
+        "| network | float MB | int8 MB | left in float | error of the logits | tolerance "
+        "| float ms | int8 ms |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        if "error" in row and isinstance(row["error"], str):
+            lines.append(f"| {row['name']} | | | | {row['error']} | | | |")
+            continue
+        kinds = sorted({part["operator"] for part in row["float_operators"]})
+        verdict = "" if row["error"] <= row["tolerance"] else " **above**"
+        lines.append(
+            f"| {row['name']} | {row['float_mb']} | {row['int8_mb']} | "
+            f"{', '.join(kinds) or 'nothing'} | {row['error']:.3f}{verdict} | "
+            f"{row['tolerance']:.3f} | {row['float_ms']} | {row['int8_ms']} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """See the module's first lines."""
+    match sys.argv[1:]:
+        case ["--build", name, path, pictures]:
+            build(name, Path(path), Path(pictures))
+        case ["--table", path]:
+            rows = [json.loads(line) for line in Path(path).read_text().splitlines()]
+            print(table(rows))  # noqa: T201
+        case [pictures, out, *names]:
+            for name in names or NAMES:
+                with tempfile.TemporaryDirectory() as folder:
+                    row = measure(name, Path(pictures), Path(folder))
+                with Path(out).open("a") as file:
+                    file.write(json.dumps(row) + "\n")
+        case _:
+            sys.exit((__doc__ or "").splitlines()[2])
+
+
+if __name__ == "__main__":
+    main()
