@@ -131,11 +131,17 @@ def to_int8_tflite(ranged: bytes, io: str) -> bytes:
     """
     import tensorflow as tf
     from tensorflow.lite.python.convert import mlir_quantize
+    from tensorflow.lite.python.util import modify_model_io_type
 
+    # fully_quantize makes int8 ends, whatever types are asked for.
     quantized: bytes = mlir_quantize(
         ranged,
-        fully_quantize=True,
+        fully_quantize=io == "int8",
         input_data_type=tf.as_dtype(io),
         output_data_type=tf.as_dtype(io),
     )
-    return quantized
+    if io == "int8":
+        return quantized
+    kind = tf.as_dtype(io)
+    changed: bytes = modify_model_io_type(quantized, kind, kind)
+    return changed
