@@ -1,6 +1,7 @@
 """A trained model's file -> a callable network. Runs in the child process only."""
 
 import importlib
+import re
 import sys
 import tempfile
 from collections.abc import Callable
@@ -11,6 +12,8 @@ from typing import Any
 from converter.legacy import mended_copy
 from converter.scan import Scan, refuse_code, refuse_out_of_scope, scan
 from edge.errors import FatalError
+
+UNKNOWN_CLASS = re.compile(r"(?:Could not locate class|Unknown layer:) '(\w+)'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,17 +112,13 @@ def _with_tf_keras(loading: Loading, found: Scan, objects: dict[str, Any]) -> An
 
 
 def _explain(found: Scan, reasons: list[str]) -> str:
-    first = reasons[0]
-    unknown = next(
-        (r for r in reasons if "Could not locate class" in r or "Unknown layer" in r), ""
-    )
-    if unknown and "Functional" not in unknown:
-        name = unknown.split("'")[1] if "'" in unknown else "?"
+    unknown = UNKNOWN_CLASS.search(" ".join(reasons))
+    if unknown and unknown[1] != "Functional":
         return (
-            f"{found.path}: {name!r} is not a layer of Keras: name its code with "
-            f"--custom-objects module:{name}"
+            f"{found.path}: {unknown[1]!r} is not a layer of Keras: name its code with "
+            f"--custom-objects module:{unknown[1]}"
         )
-    text = f"{found.path}: Keras cannot open it: {first[:200]}"
+    text = f"{found.path}: Keras cannot open it: {reasons[0][:200]}"
     if any("tf_keras is not installed" in reason for reason in reasons):
         text += " (Keras 2 itself may: pip install --no-deps tf_keras)"
     return text

@@ -39,9 +39,9 @@ ResNet50V2 ResNet101 ResNet101V2 ResNet152 ResNet152V2 InceptionResNetV2 VGG16 V
 ConvNeXtSmall ConvNeXtBase EfficientNetB5 EfficientNetB6 EfficientNetB7 EfficientNetV2S
 EfficientNetV2M EfficientNetV2L NASNetLarge ConvNeXtLarge ConvNeXtXLarge
 """.split()  # noqa: SIM905 - a list of 41 strings, one a line, is harder to read
-KEPT = {"ReLU", "Activation", "Add", "Multiply", "Concatenate", "Dense", "AveragePooling2D"}
-KEPT |= {"GlobalAveragePooling2D", "LayerNormalization", "LayerScale", "Rescaling"}
-"""Layers whose outputs TFLite keeps in a tensor of their own."""
+LINEAR = {"Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Dense", "Add", "BatchNormalization"}
+FUSED = {"relu", "relu6"}
+SHAPING = {"ZeroPadding2D", "Reshape", "Dropout", "Flatten", "InputLayer", "Activation", "Permute"}
 SLACK = 1.5
 CLASSES = 1000
 STATISTICS = 8
@@ -91,14 +91,31 @@ def rounding(network: Any, batch: npt.NDArray[np.float32]) -> float:
 
     def call(layer: Any, *inputs: Any, **more: Any) -> Any:
         outputs = layer(*inputs, **more)
-        activation = getattr(getattr(layer, "activation", None), "__name__", "linear")
-        kept = type(layer).__name__ in KEPT or activation != "linear"
-        return Rounded()(outputs) if kept else outputs
+        return Rounded()(outputs) if kept(layer) else outputs
 
     coarse = keras.models.clone_model(network, call_function=call)
     coarse.set_weights([rounded(weight) for weight in network.get_weights()])
     clean, noisy = np.asarray(network(batch)), np.asarray(coarse(batch))
     return float(np.linalg.norm(noisy - clean) / np.linalg.norm(clean))
+
+
+def kept(layer: Any) -> bool:
+    """Whether TFLite has a tensor for what this layer gives, rather than fusing it away."""
+    kind = type(layer).__name__
+    if kind in SHAPING:
+        return activation(layer) != "linear"
+    if kind not in LINEAR or activation(layer) != "linear":
+        return True
+    users = [node.operation for node in layer._outbound_nodes]
+    fusing = [
+        type(user).__name__ in {"BatchNormalization", "ReLU"} or activation(user) in FUSED
+        for user in users
+    ]
+    return not (len(users) == 1 and all(fusing))
+
+
+def activation(layer: Any) -> str:
+    return str(getattr(getattr(layer, "activation", None), "__name__", "linear"))
 
 
 def rounded(weight: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -201,7 +218,7 @@ def main() -> None:
             build(name, Path(path), Path(pictures))
         case ["--table", path]:
             rows = [json.loads(line) for line in Path(path).read_text().splitlines()]
-            print(table(rows))  # noqa: T201
+            print(table(rows))
         case [pictures, out, *names]:
             for name in names or NAMES:
                 with tempfile.TemporaryDirectory() as folder:
