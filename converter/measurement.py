@@ -64,10 +64,11 @@ def facts_of(pair: Pair, prepared: Prepared) -> dict[str, Any]:
             "float": measure.confusion(one, held_out.truth).tolist(),
             "int8": measure.confusion(other, held_out.truth).tolist(),
         }
-    facts["latency_ms"] = {
-        "float": measure.latency_ms(LiteRt("float model", pair.network, threads=1)),
-        "int8": measure.latency_ms(LiteRt("int8 model", pair.int8, threads=1)),
-    }
+    both = (
+        LiteRt("float model", pair.network, threads=1),
+        LiteRt("int8 model", pair.int8, threads=1),
+    )
+    facts["latency_ms"] = dict(zip(("float", "int8"), measure.latencies_ms(both), strict=True))
     facts["bytes"] = {"float": len(pair.network), "int8": len(pair.int8)}
     facts["operators"] = dict(sorted(Counter(operator_names(unpack(pair.int8))).items()))
     facts["float_operators"] = float_operators(pair.int8)
