@@ -47,6 +47,8 @@ $(VENV)/.installed-demo: pyproject.toml
 $(VENV)/.installed-dev: pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --editable ".[converter,demo,dev]"
+	@# Without their dependencies: those bring a second OpenCV and a second TensorFlow.
+	@$(BIN)/pip install --quiet --no-deps mediapipe tf_keras
 	@touch $@ $(VENV)/.installed-demo
 
 clean:

@@ -1,7 +1,9 @@
 """The command `converter`: arguments -> conversion, evaluation; errors -> one line."""
 
-import dataclasses
+import json
+import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
@@ -10,6 +12,8 @@ import click
 from converter.options import (
     CALIBRATION_PICTURES,
     Color,
+    Effort,
+    Io,
     Options,
     Resize,
     read_labels,
@@ -18,6 +22,96 @@ from converter.options import (
 from edge.errors import HedgerowError
 
 INTERRUPTED = 130
+A_PATH = click.Path(path_type=Path)
+DATA_HELP = "A folder per class, a list file (path label), or a folder of unlabelled pictures."
+NORMALIZE_HELP = (
+    "What the network was trained with: 0..1, -1..1, imagenet, none (pixels 0..255) or mean,std. "
+    "Default: none where the model normalises by itself, else 0..1."
+)
+
+
+class Size(click.ParamType[tuple[int, ...]]):
+    """HEIGHTxWIDTH."""
+
+    name = "HxW"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """`96x128` -> (96, 128); a click error otherwise."""
+        found = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", str(value))
+        if not found:
+            self.fail(f"{value!r}: expected HEIGHTxWIDTH, for example 96x96", param, ctx)
+        return int(found[1]), int(found[2])
+
+
+def _choice(name: str, values: Any, default: str, text: str = "") -> Callable[..., Any]:
+    kinds = click.Choice(get_args(values))
+    return click.option(name, type=kinds, default=default, show_default=True, help=text)
+
+
+CONTRACT_OPTIONS = (
+    click.option("--out", type=A_PATH, required=True, help="FILE.tflite to write."),
+    click.option("--labels", default="", help="crop,weed or a file; in the order of the outputs."),
+    click.option("--normalize", default="", help=NORMALIZE_HELP),
+    _choice("--color", Color, "rgb"),
+    _choice("--resize", Resize, "stretch", "As in training; crop cuts the middle square."),
+    click.option(
+        "--crop-fraction",
+        type=click.FloatRange(0, 1, min_open=True),
+        default=1.0,
+        help="With --resize crop: the square's side as a share of the shorter side.",
+    ),
+    click.option("--name", default="", help="The model's name; from --out otherwise."),
+    click.option("--thresholds", multiple=True, metavar="LABEL=SCORE", help="person=0.6; often."),
+    click.option("--reject-below", type=click.FloatRange(0, 1), default=0.0),
+    click.option("--quiet", is_flag=True, help="No progress bars."),
+)
+
+PACK_OPTIONS = (
+    *CONTRACT_OPTIONS,
+    click.option("--data", "calibration", type=A_PATH, help="Pictures for golden vectors."),
+)
+
+CONVERT_OPTIONS = (
+    click.option("--data", type=A_PATH, required=True, help=DATA_HELP),
+    *CONTRACT_OPTIONS,
+    click.option(
+        "--calibration",
+        type=A_PATH,
+        help="Calibrate with these pictures and measure on all of --data; else on a part of it.",
+    ),
+    click.option("--negatives", type=A_PATH, help="Pictures of nothing known: set the reject."),
+    click.option(
+        "--count",
+        type=click.IntRange(min=1),
+        default=CALIBRATION_PICTURES,
+        show_default=True,
+        help="Pictures that calibrate and choose, at most.",
+    ),
+    _choice("--effort", Effort, "normal", "How many ways to keep the accuracy are tried."),
+    click.option(
+        "--max-drop",
+        type=float,
+        default=1.0,
+        show_default=True,
+        help="Points of accuracy that int8 may lose; above, exit status 3 and no model.",
+    ),
+    _choice("--io", Io, "int8", "Type of the model's input and output."),
+    click.option("--input-size", type=Size(), default=None, help="Where the model leaves it open."),
+    click.option("--output", default="", help="The output to convert, where there are several."),
+    click.option("--trust-model-code", "trusted", is_flag=True, help="Run code inside MODEL."),
+    click.option("--custom-objects", multiple=True, metavar="MODULE:NAME", help="Layers' code."),
+)
+
+
+def _with(options: tuple[Callable[..., Any], ...]) -> Callable[..., Any]:
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -27,72 +121,65 @@ def commands() -> None:
 
 
 @commands.command("convert")
-@click.argument("model", type=click.Path(path_type=Path))
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="A folder per class, a list file (path label), or a folder of unlabelled pictures.",
-)
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="FILE.tflite to write.")
-@click.option("--labels", default="", help="crop,weed or a file; in the order of the outputs.")
-@click.option(
-    "--normalize",
-    default="0..1",
-    show_default=True,
-    help="What the network was trained with: 0..1, -1..1, imagenet, none (0..255) or mean,std.",
-)
-@click.option("--color", type=click.Choice(get_args(Color)), default="rgb", show_default=True)
-@click.option("--resize", type=click.Choice(get_args(Resize)), default="stretch", show_default=True)
-@click.option(
-    "--crop-fraction",
-    type=click.FloatRange(0, 1, min_open=True),
-    default=1.0,
-    help="With --resize crop: the square's side as a share of the shorter side.",
-)
-@click.option("--name", default="", help="The model's name; from the file's name otherwise.")
-@click.option("--thresholds", multiple=True, metavar="LABEL=SCORE", help="person=0.6; repeatable.")
-@click.option("--reject-below", type=click.FloatRange(0, 1), default=0.0, show_default=True)
-@click.option(
-    "--count",
-    type=click.IntRange(min=1),
-    default=CALIBRATION_PICTURES,
-    show_default=True,
-    help="Pictures that calibrate, at most.",
-)
-@click.option("--quiet", is_flag=True, help="No progress bars.")
+@click.argument("model", type=A_PATH)
+@_with(CONVERT_OPTIONS)
 def convert_command(model: Path, data: Path, out: Path, **given: Any) -> None:
-    """Quantise MODEL (.keras or .h5) to int8 and say what that cost."""
+    """Quantise MODEL (.keras, .h5 or a SavedModel folder) to int8 and say what that cost."""
     from converter.conversion import convert
     from converter.report import summary
 
-    given["labels"] = read_labels(given["labels"]) if given["labels"] else ()
-    given["thresholds"] = read_thresholds(given["thresholds"])
-    given["progress"] = not given.pop("quiet")
-    known = {field.name for field in dataclasses.fields(Options)}
-    options = Options(**{key: value for key, value in given.items() if key in known})
-    result = convert(model, data, out, options)
+    result = convert(model, data, out, _options(given))
     for line in summary(result.report):
         click.echo(line)
     click.echo(f"report     {result.report_html}")
 
 
 @commands.command("evaluate")
-@click.argument("model", type=click.Path(path_type=Path))
-@click.option("--data", type=click.Path(path_type=Path), required=True)
+@click.argument("model", type=A_PATH)
+@click.option("--data", type=A_PATH, required=True, help=DATA_HELP)
+@click.option("--json", "as_json", is_flag=True, help="The figures as JSON.")
 @click.option("--quiet", is_flag=True, help="No progress bars.")
-def evaluate_command(model: Path, data: Path, quiet: bool) -> None:
+def evaluate_command(model: Path, data: Path, as_json: bool, quiet: bool) -> None:
     """Measure MODEL (a .tflite with its contract) on the pictures of --data."""
-    from converter.evaluation import evaluate
+    from converter.evaluation import evaluate, lines
 
     facts = evaluate(model, data, progress=not quiet)
-    click.echo(f"{facts['model']}: {facts['pictures']} pictures")
-    if "accuracy" in facts:
-        click.echo(f"accuracy   {facts['accuracy'] * 100:.2f} %")
-    for label, count in facts["answers"].items():
-        click.echo(f"answers    {label}: {count}")
-    if facts["skipped"]:
-        click.echo(f"skipped    {len(facts['skipped'])}: {', '.join(facts['skipped'][:5])}")
+    for line in lines(facts, as_json):
+        click.echo(line)
+
+
+@commands.command("inspect")
+@click.argument("model", type=A_PATH)
+@click.option("--json", "as_json", is_flag=True, help="All facts as JSON.")
+def inspect_command(model: Path, as_json: bool) -> None:
+    """Say what MODEL (Keras file, SavedModel or .tflite) is, without running it."""
+    from converter.inspection import inspect, lines
+
+    facts = inspect(model)
+    for line in [json.dumps(facts, indent=1, default=str)] if as_json else lines(facts):
+        click.echo(line)
+
+
+@commands.command("pack")
+@click.argument("model", type=A_PATH)
+@click.option("--task", type=click.Choice(["classify", "detect"]), default="classify")
+@_with(PACK_OPTIONS)
+def pack_command(model: Path, task: str, out: Path, **given: Any) -> None:
+    """Wrap MODEL, a .tflite made elsewhere, with labels, preprocessing and golden vectors."""
+    from converter.packing import pack_file
+
+    packed = pack_file(model, out, task, _options(given))
+    click.echo(f"{packed.out}: {packed.contract.name}, {len(packed.contract.labels)} labels")
+
+
+def _options(given: dict[str, Any]) -> Options:
+    """Click's values -> Options. Raises FatalError."""
+    given["labels"] = read_labels(given["labels"]) if given["labels"] else ()
+    given["thresholds"] = read_thresholds(given["thresholds"])
+    if "input_size" in given:
+        given["input_size"] = given["input_size"] or ()
+    given["progress"] = not given.pop("quiet")
+    return Options(**given)
 
 
 def main() -> None:

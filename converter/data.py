@@ -16,7 +16,7 @@ from converter.progress import bar
 from edge.errors import FatalError
 from edge.model import InputContract
 from edge.preprocess import Preprocess
-from edge.types import TensorSpec
+from edge.types import Image, TensorSpec
 
 SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 
@@ -25,6 +25,9 @@ FEWEST = 10
 
 CALIBRATION_SHARE = 0.2
 """At most this share calibrates, so that the rest can measure."""
+
+Rows = npt.NDArray[np.int64]
+"""Row numbers of pictures."""
 
 Pixels = npt.NDArray[np.uint8]
 """(n, height, width, channels) in the network's size and colour order, before normalisation."""
@@ -58,27 +61,30 @@ class Photos:
     skipped: tuple[str, ...]
     """Files that are no pictures."""
 
-    def take(self, rows: npt.NDArray[np.int64]) -> "Photos":
+    def take(self, rows: Rows) -> "Photos":
         """The pictures with these row numbers."""
         truth = None if self.truth is None else self.truth[rows]
         return Photos(self.pixels[rows], truth, tuple(self.paths[row] for row in rows), ())
 
 
-def find(data: Path, labels: tuple[str, ...]) -> Listing:
+def find(data: Path, labels: tuple[str, ...], strict: bool = True) -> Listing:
     """A folder per class, a list file (`path label` or `path,label`), or a flat folder.
 
-    Raises FatalError where there is nothing, or where names and labels do not agree.
+    Raises FatalError where there is nothing, or (strict) where names and labels do not agree;
+    otherwise pictures under other names are unlabelled.
     """
     if data.is_file():
         return _from_list(data, labels)
     if not data.is_dir():
         raise FatalError(f"{data}: there is no such folder or list of pictures")
     folders = sorted(entry for entry in data.iterdir() if entry.is_dir() and _pictures(entry))
-    if not folders:
+    if not folders or (len(folders) == 1 and folders[0].name not in labels):
         return Listing((), tuple(Picture(path) for path in _pictures(data)))
     names = tuple(folder.name for folder in folders)
     labels = labels or names
     strangers = [name for name in names if name not in labels]
+    if strangers and not strict:
+        return Listing((), tuple(Picture(path) for path in _pictures(data)))
     if strangers:
         raise FatalError(
             f"{data / strangers[0]}: no label has this folder's name; "
@@ -151,11 +157,11 @@ def read(listing: Listing, contract: InputContract, scratch: Path, progress: boo
     kept: list[Picture] = []
     skipped: list[str] = []
     for picture in bar(listing.pictures, "reading pictures", progress):
-        image = cv2.imread(str(picture.path), cv2.IMREAD_COLOR)
+        image = _decoded(picture.path)
         if image is None:
             skipped.append(str(picture.path))
             continue
-        pixels[len(kept)] = preprocess(np.asarray(image, np.uint8))[0][0]
+        pixels[len(kept)] = preprocess(image)[0][0]
         kept.append(picture)
     if len(kept) < FEWEST:
         raise FatalError(
@@ -167,6 +173,15 @@ def read(listing: Listing, contract: InputContract, scratch: Path, progress: boo
         truth = np.array([p.label for p in kept], np.int64)
         _every_class(listing.labels, truth)
     return Photos(pixels[: len(kept)], truth, tuple(p.path for p in kept), tuple(skipped))
+
+
+def _decoded(path: Path) -> Image | None:
+    """(height, width, 3) B,G,R, or None. From memory: cv2.imread complains on stderr."""
+    try:
+        image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
+    except (OSError, cv2.error):
+        return None
+    return None if image is None else np.asarray(image, np.uint8)
 
 
 def _room(path: Path, shape: tuple[int, int, int, int]) -> Pixels:
@@ -186,8 +201,8 @@ def _every_class(labels: tuple[str, ...], truth: npt.NDArray[np.int64]) -> None:
         )
 
 
-def split(photos: Photos, most: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Row numbers that calibrate (at most `most`, every class in turn) and the others.
+def split(photos: Photos, most: int, share: float = CALIBRATION_SHARE) -> tuple[Rows, Rows]:
+    """Row numbers that calibrate (at most `most` and `share`, every class in turn), and the others.
 
     The same pictures always give the same split.
     """
@@ -199,7 +214,7 @@ def split(photos: Photos, most: int) -> tuple[npt.NDArray[np.int64], npt.NDArray
         shuffle.shuffle(group)
     groups = sorted(rows.items())
     shuffle.shuffle(groups)
-    wanted = min(most, max(FEWEST // 2, round(len(photos.paths) * CALIBRATION_SHARE)))
+    wanted = min(most, max(FEWEST // 2, round(len(photos.paths) * share)))
     chosen: list[int] = []
     while len(chosen) < wanted:
         for _, group in groups:

@@ -1,5 +1,6 @@
 """A model file and labelled pictures -> its accuracy, as the device would have it."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 from converter import data as pictures
 from converter import files, measure
 from converter.measure import Feed
+from converter.quality import per_class
 from edge.decode import probabilities
 from edge.model import load
 from edge.runtime.runtime import open_runtime
@@ -37,4 +39,24 @@ def evaluate(model: Path, data: Path, progress: bool = True) -> dict[str, Any]:
     if photos.truth is not None:
         facts["accuracy"] = measure.accuracy(scores, photos.truth)
         facts["confusion"] = measure.confusion(scores, photos.truth).tolist()
+        facts["classes"] = per_class(contract.labels, scores, photos.truth)
     return facts
+
+
+def lines(facts: dict[str, Any], as_json: bool) -> list[str]:
+    """The facts for the terminal."""
+    if as_json:
+        return [json.dumps(facts, indent=1)]
+    found = [f"{facts['model']}: {facts['pictures']} pictures"]
+    if "accuracy" in facts:
+        found.append(f"accuracy   {facts['accuracy'] * 100:.2f} %")
+        found += [
+            f"{row['label']}: {row['pictures']} pictures, precision {row['precision']:.3f}, "
+            f"recall {row['recall']:.3f}, F1 {row['f1']:.3f}"
+            for row in facts["classes"]
+        ]
+    else:
+        found += [f"{label}: {count} answers" for label, count in facts["answers"].items()]
+    if facts["skipped"]:
+        found.append(f"skipped    {len(facts['skipped'])}: {', '.join(facts['skipped'][:5])}")
+    return found

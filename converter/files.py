@@ -42,6 +42,12 @@ def write_whole(path: Path, content: bytes) -> None:
         beside.unlink(missing_ok=True)
 
 
+def put_aside(path: Path) -> None:
+    """An earlier file of this name becomes `NAME.previous`: nobody mistakes it for a new one."""
+    if path.exists():
+        path.replace(path.with_name(f"{path.name}.previous"))
+
+
 def sha256_of(path: Path) -> str:
     """The SHA-256 of a file, or of a folder's files with their names."""
     digest = hashlib.sha256()

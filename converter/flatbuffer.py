@@ -8,7 +8,8 @@ import numpy.typing as npt
 Ranges = dict[int, tuple[float, float]]
 """Tensor index -> smallest and largest real value that it took."""
 
-OPERATORS_WITH_BIAS = {"CONV_2D": 2, "DEPTHWISE_CONV_2D": 2, "FULLY_CONNECTED": 2}
+FLOAT32 = 0
+"""schema.TensorType.FLOAT32."""
 
 
 def unpack(flatbuffer: bytes) -> Any:
@@ -38,6 +39,20 @@ def operator_names(model: Any) -> list[str]:
     }
     codes = [max(c.builtinCode, c.deprecatedBuiltinCode) for c in model.operatorCodes]
     return [names.get(codes[op.opcodeIndex], "CUSTOM") for op in model.subgraphs[0].operators]
+
+
+def float_operators(flatbuffer: bytes) -> list[dict[str, str]]:
+    """Operators that compute in float, with the layer that they are for."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = unpack(flatbuffer)
+    tensors = model.subgraphs[0].tensors
+    found = []
+    for op, kind in zip(model.subgraphs[0].operators, operator_names(model), strict=True):
+        types = {tensors[index].type for index in op.outputs}
+        if schema.TensorType.FLOAT32 in types and kind != "DEQUANTIZE":
+            found.append({"operator": kind, "layer": tensors[op.outputs[0]].name.decode()})
+    return found
 
 
 def constant(model: Any, tensor: Any) -> npt.NDArray[np.uint8] | None:

@@ -1,43 +1,229 @@
 """A trained model's file -> a callable network. Runs in the child process only."""
 
+import importlib
+import re
+import sys
+import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from converter.legacy import mended_copy
+from converter.scan import Scan, refuse_code, refuse_out_of_scope, scan
 from edge.errors import FatalError
+
+UNKNOWN_CLASS = re.compile(r"(?:Could not locate class|Unknown layer:) '(\w+)'")
+
+
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """What to open, and how far to trust it."""
+
+    path: Path
+    trusted: bool = False
+    """Whether Python code in the file may run."""
+    custom_objects: tuple[str, ...] = ()
+    """`module:name` each."""
+    input_size: tuple[int, ...] = ()
+    """Height and width where the model leaves them open."""
+    output: str = ""
+    """The name of one output where there are several."""
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """A loaded Keras model, ready to be traced with a fixed input."""
+    """A loaded model, ready to be traced with a fixed input."""
 
     path: Path
-    call: Any
-    """(1, height, width, channels) float32 tensor -> (1, classes) float32 tensor."""
-    input_shape: tuple[int, int, int]
-    """Height, width, channels."""
+    call: Callable[[Any], Any]
+    """float32 tensor of `shape` -> (1, classes) float32 tensor."""
+    shape: tuple[int, ...]
+    """1, height, width and channels, or 1, height and width."""
     versions: dict[str, str]
 
 
-def load(path: Path) -> Network:
-    """Open a .keras or .h5 file. Raises FatalError naming the file and the layer or key."""
+def load(loading: Loading) -> Network:
+    """Open a .keras or .h5 file of Keras 2 or 3, or a SavedModel folder.
+
+    Raises FatalError naming the file and the layer, key or object, and what to do.
+    """
     import keras
     import tensorflow as tf
 
-    try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, TypeError, OSError) as error:
-        message = " ".join(str(error).split())
-        raise FatalError(f"{path}: Keras cannot open it: {message[:200]}") from None
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise FatalError(
-            f"{path}: has {len(model.inputs)} inputs and {len(model.outputs)} outputs; "
-            "a classifier with one of each can be converted"
-        )
-    shape = tuple(model.inputs[0].shape[1:])
-    if len(shape) != 3 or None in shape:
-        raise FatalError(
-            f"{path}: its input has the shape {list(shape)}, not height, width, 1 or 3"
-        )
+    found = scan(loading.path)
+    refuse_out_of_scope(found)
+    if not loading.trusted:
+        refuse_code(found)
     versions = {"keras": keras.__version__, "tensorflow": tf.__version__}
-    return Network(path, lambda image: model(image, training=False), shape, versions)
+    if found.keras_version:
+        versions["saved_by_keras"] = found.keras_version
+    if found.kind == "savedmodel":
+        from converter.saved_model import load_saved_model
+
+        call, shape = load_saved_model(loading)
+    else:
+        call, shape = _keras_call(loading, _open(loading, found))
+    return Network(loading.path, call, fixed_shape(loading, shape), versions)
+
+
+def _open(loading: Loading, found: Scan) -> Any:
+    """Keras 3 as it is, Keras 3 with a mended configuration, then tf_keras."""
+    objects = dict(map(_import, loading.custom_objects))
+    reasons: list[str] = []
+    for attempt in (_with_keras3, _with_mended, _with_tf_keras):
+        try:
+            return attempt(loading, found, objects)
+        except ModuleNotFoundError as error:
+            reasons.append(f"{error.name} is not installed")
+        except Exception as error:  # noqa: BLE001 - Keras raises anything on a file it dislikes
+            reasons.append(" ".join(str(error).split()) or type(error).__name__)
+    raise FatalError(_explain(found, reasons))
+
+
+def _with_keras3(loading: Loading, found: Scan, objects: dict[str, Any]) -> Any:
+    import keras
+
+    return keras.saving.load_model(
+        found.path, custom_objects=objects, compile=False, safe_mode=not loading.trusted
+    )
+
+
+def _with_mended(loading: Loading, found: Scan, objects: dict[str, Any]) -> Any:
+    import keras
+
+    if found.kind != "h5":
+        raise ValueError("only .h5 files can be mended")
+    with tempfile.TemporaryDirectory() as folder:
+        return keras.saving.load_model(
+            mended_copy(found, Path(folder)),
+            custom_objects=objects,
+            compile=False,
+            safe_mode=not loading.trusted,
+        )
+
+
+def _with_tf_keras(loading: Loading, found: Scan, objects: dict[str, Any]) -> Any:
+    import tf_keras
+
+    return tf_keras.models.load_model(
+        found.path, custom_objects=objects, compile=False, safe_mode=not loading.trusted
+    )
+
+
+def _explain(found: Scan, reasons: list[str]) -> str:
+    unknown = UNKNOWN_CLASS.search(" ".join(reasons))
+    if unknown and unknown[1] != "Functional":
+        return (
+            f"{found.path}: {unknown[1]!r} is not a layer of Keras: name its code with "
+            f"--custom-objects module:{unknown[1]}"
+        )
+    text = f"{found.path}: Keras cannot open it: {reasons[0][:200]}"
+    if any("tf_keras is not installed" in reason for reason in reasons):
+        text += " (Keras 2 itself may: pip install --no-deps tf_keras)"
+    return text
+
+
+def _import(reference: str) -> tuple[str, Any]:
+    """`module:name` -> the name and the object. Raises FatalError."""
+    module, _, name = reference.partition(":")
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        return name, getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise FatalError(f"--custom-objects: {reference!r}: {error}") from None
+
+
+def _keras_call(loading: Loading, model: Any) -> tuple[Callable[[Any], Any], tuple[Any, ...]]:
+    inputs, outputs = getattr(model, "inputs", None), getattr(model, "outputs", None)
+    if not inputs:
+        if len(loading.input_size) < 2:
+            raise FatalError(
+                f"{loading.path}: does not say the size of its input: give --input-size HxW"
+            )
+        return lambda image: model(image, training=False), (None, None, 3)
+    if len(inputs) != 1:
+        given = ", ".join(str(tensor.name) for tensor in inputs)
+        raise FatalError(
+            f"{loading.path}: has {len(inputs)} inputs ({given}); only a network with one input, "
+            "the picture, can be converted"
+        )
+    model = _in_float32(model)
+    names = getattr(model, "output_names", ()) or [tensor.name for tensor in outputs or ()]
+    index = _which_output(loading, [str(name) for name in names])
+    shape = tuple(inputs[0].shape[1:])
+    if len(outputs or ()) == 1 and index == 0:
+        return lambda image: _only(model(image, training=False)), shape
+    return lambda image: _flat(model(image, training=False))[index], shape
+
+
+def _which_output(loading: Loading, names: list[str]) -> int:
+    """Raises FatalError naming the outputs where one must be chosen."""
+    if loading.output in names:
+        return names.index(loading.output)
+    if len(names) > 1 or loading.output:
+        raise FatalError(
+            f"{loading.path}: has the outputs {', '.join(names)}: choose the classifier's with "
+            "--output NAME (a detection head: convert it where it was trained, then "
+            "`converter pack`)"
+        )
+    return 0
+
+
+def _flat(outputs: Any) -> list[Any]:
+    import tensorflow as tf
+
+    return list(tf.nest.flatten(outputs))
+
+
+def _only(outputs: Any) -> Any:
+    return _flat(outputs)[0]
+
+
+def _in_float32(model: Any) -> Any:
+    """A mixed-precision model rebuilt in float32: TFLite's int8 path starts from float32."""
+    kinds = {str(getattr(layer, "compute_dtype", "float32")) for layer in model.layers}
+    if not kinds - {"float32", "None"} or not kinds & {"float16", "bfloat16"}:
+        return model
+    plain = type(model).from_config(_float32(model.get_config()))
+    plain.set_weights(model.get_weights())
+    return plain
+
+
+def _float32(node: Any) -> Any:
+    match node:
+        case list() | tuple():
+            return [_float32(item) for item in node]
+        case dict():
+            return {key: _float32(value) for key, value in node.items()}
+        case "mixed_float16" | "mixed_bfloat16" | "float16" | "bfloat16":
+            return "float32"
+        case _:
+            return node
+
+
+def fixed_shape(loading: Loading, shape: tuple[Any, ...]) -> tuple[int, ...]:
+    """1 and the picture's dimensions. Raises FatalError where the input is no picture."""
+    sizes = list(shape)
+    if len(sizes) not in {2, 3}:
+        raise FatalError(
+            f"{loading.path}: its input has the shape {sizes}; a picture has height, width and "
+            "1 or 3 channels"
+        )
+    for axis, size in enumerate(loading.input_size[:2]):
+        if sizes[axis] not in {None, size}:
+            raise FatalError(
+                f"--input-size: {loading.path} takes {sizes[0]}x{sizes[1]} pictures only"
+            )
+        sizes[axis] = size
+    if None in sizes:
+        raise FatalError(
+            f"{loading.path}: its input has the open shape {sizes}: fix it with --input-size HxW"
+        )
+    if len(sizes) == 3 and sizes[2] not in {1, 3}:
+        raise FatalError(
+            f"{loading.path}: its input has the shape {sizes}; the last number must be 1 or 3 "
+            "colour channels"
+        )
+    return (1, *(int(size) for size in sizes))

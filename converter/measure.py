@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from converter.data import Pixels
 from converter.progress import bar
-from edge.model import InputContract
+from edge.decode import probabilities
+from edge.model import Contract, InputContract
 from edge.preprocess import pixel_table
 from edge.types import Tensor, TensorSpec
 
@@ -19,8 +20,11 @@ Scores = npt.NDArray[np.float32]
 Truth = npt.NDArray[np.int64]
 """(n,) label indices."""
 
+SMALLEST = 1 / 512
+"""Half a step of an int8 probability."""
+
 LATENCY_RUNS = 100
-LATENCY_BUDGET_S = 3.0
+LATENCY_BUDGET_S = 6.0
 
 
 class Inferring(Protocol):
@@ -68,6 +72,21 @@ def agreement(one: Scores, other: Scores) -> float:
     return float(np.mean(one.argmax(axis=1) == other.argmax(axis=1)))
 
 
+def divergences(contract: Contract, one: Scores, other: Scores) -> npt.NDArray[np.float64]:
+    """(n,) Kullback-Leibler divergences of the second's probabilities from the first's, nats.
+
+    Probabilities below half a step of an int8 output count as that half step.
+    """
+    target, answer = distribution(contract, one), distribution(contract, other)
+    return np.asarray((target * np.log(target / answer)).sum(axis=1))
+
+
+def distribution(contract: Contract, scores_: Scores) -> npt.NDArray[np.float64]:
+    """Scores -> probabilities above zero that add up to 1."""
+    clipped = np.clip(probabilities(contract, scores_).astype(np.float64), SMALLEST, None)
+    return np.asarray(clipped / clipped.sum(axis=1, keepdims=True))
+
+
 def confusion(scores_: Scores, truth: Truth) -> npt.NDArray[np.int64]:
     """(classes, classes) counts: the row is the true label, the column the answer."""
     classes = scores_.shape[1]
@@ -75,13 +94,17 @@ def confusion(scores_: Scores, truth: Truth) -> npt.NDArray[np.int64]:
     return np.bincount(flat, minlength=classes * classes).reshape(classes, classes)
 
 
-def latency_ms(network: Inferring) -> float:
-    """Median time of one inference on zeros, milliseconds, at the threads it was opened with."""
-    tensor = np.zeros(network.input.shape, network.input.dtype)
-    network.infer(tensor)
-    taken: list[float] = []
-    while len(taken) < LATENCY_RUNS and sum(taken) < LATENCY_BUDGET_S:
-        before = time.perf_counter()
-        network.infer(tensor)
-        taken.append(time.perf_counter() - before)
-    return float(np.median(taken) * 1000)
+def latencies_ms(networks: tuple[Inferring, ...]) -> tuple[float, ...]:
+    """Median time of one inference on zeros of each, milliseconds, at their own threads.
+
+    They take turns, so that whatever else the machine does falls on all of them alike.
+    """
+    tensors = [np.zeros(one.input.shape, one.input.dtype) for one in networks]
+    taken: list[list[float]] = [[] for _ in networks]
+    started = time.perf_counter()
+    while len(taken[0]) < LATENCY_RUNS and time.perf_counter() - started < LATENCY_BUDGET_S:
+        for network, tensor, times in zip(networks, tensors, taken, strict=True):
+            before = time.perf_counter()
+            network.infer(tensor)
+            times.append(time.perf_counter() - before)
+    return tuple(float(np.median(times[1:] or times) * 1000) for times in taken)

@@ -8,6 +8,8 @@ from edge.errors import FatalError
 
 Color = Literal["rgb", "bgr", "grey"]
 Resize = Literal["stretch", "letterbox", "crop"]
+Effort = Literal["fast", "normal", "max"]
+Io = Literal["int8", "uint8", "float32"]
 Statistics = tuple[tuple[float, ...], tuple[float, ...]]
 """Mean and standard deviation, one value or one per channel of the network's input."""
 
@@ -25,7 +27,8 @@ class Options:
 
     labels: tuple[str, ...] = ()
     """In the order of the network's outputs; empty: the folders' names, sorted."""
-    normalize: str = "0..1"
+    normalize: str = ""
+    """Empty: `none` where the model normalises by itself, else 0..1."""
     color: Color = "rgb"
     resize: Resize = "stretch"
     crop_fraction: float = 1.0
@@ -33,8 +36,26 @@ class Options:
     """[a-z0-9_-]+; empty: made from the output file's name."""
     thresholds: dict[str, float] = field(default_factory=dict)
     reject_below: float = 0.0
+    calibration: Path | None = None
+    """Pictures that calibrate, so that all of the data measures; empty: a part of the data."""
     count: int = CALIBRATION_PICTURES
-    """At most so many pictures calibrate."""
+    """At most so many pictures calibrate and choose."""
+    effort: Effort = "normal"
+    """How many ways to recover accuracy are tried; the best by measurement is kept."""
+    max_drop: float = 1.0
+    """Accuracy that int8 may lose against float, in points of a hundred."""
+    io: Io = "int8"
+    """The type of the model's input and output."""
+    input_size: tuple[int, ...] = ()
+    """Height and width, where the model leaves them open."""
+    output: str = ""
+    """The name of the output to convert, where the model has several."""
+    negatives: Path | None = None
+    """A folder of pictures that show none of the labels: they set the reject threshold."""
+    trusted: bool = False
+    """Whether Python code inside the model file may run."""
+    custom_objects: tuple[str, ...] = ()
+    """`module:name` of layers that the model was made with."""
     progress: bool = True
 
 
@@ -97,7 +118,7 @@ def read_labels(text: str) -> tuple[str, ...]:
         raise FatalError(f"--labels: {text!r} is neither a file nor a list like crop,weed")
     labels = tuple(line.strip() for line in lines if line.strip())
     doubles = sorted({label for label in labels if labels.count(label) > 1})
-    if doubles:
+    if doubles and not path.is_file():  # ImageNet's own list has two cranes
         raise FatalError(f"--labels: {text}: {doubles[0]!r} occurs more than once")
     return labels
 

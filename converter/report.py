@@ -1,62 +1,62 @@
-"""What was measured -> the report's facts, JSON, HTML and the few lines on the terminal."""
+"""The facts of a conversion -> JSON, warnings, and a few lines for the terminal."""
 
-import html
 import json
-from collections import Counter
 from typing import Any
-
-from converter import measure
-from converter.flatbuffer import operator_names, unpack
-from converter.measure import Scores, Truth
-from edge.model import Contract
-
-
-def comparison(
-    contract: Contract, one: Scores, other: Scores, truth: Truth | None
-) -> dict[str, Any]:
-    """Float scores against int8 scores on the same pictures."""
-    facts: dict[str, Any] = {
-        "labels": list(contract.labels),
-        "agreement": measure.agreement(one, other),
-    }
-    if truth is not None:
-        facts["accuracy"] = {
-            "float": measure.accuracy(one, truth),
-            "int8": measure.accuracy(other, truth),
-        }
-        facts["confusion"] = {
-            "float": measure.confusion(one, truth).tolist(),
-            "int8": measure.confusion(other, truth).tolist(),
-        }
-    return facts
-
-
-def operators(flatbuffer: bytes) -> dict[str, int]:
-    """How often each operator occurs."""
-    return dict(sorted(Counter(operator_names(unpack(flatbuffer))).items()))
 
 
 def receipt(facts: dict[str, Any]) -> dict[str, Any]:
     """The part of the facts that travels in the model file: what does not vary with the clock."""
-    return {key: facts[key] for key in ("accuracy", "agreement", "data") if key in facts}
+    kept = ("accuracy", "agreement", "calibration", "chosen", "data", "gate", "reject")
+    found = {key: facts[key] for key in kept if key in facts}
+    if "classes" in facts:
+        found["recall_change"] = {
+            row["label"]: round(row["int8"]["recall"] - row["float"]["recall"], 4)
+            for row in facts["classes"]
+            if row["pictures"]
+        }
+    found["bytes"] = {key: facts["bytes"][key] for key in ("float", "int8")}
+    return found
 
 
 def warnings(facts: dict[str, Any]) -> list[str]:
     """What a person must know before using the model, worst first."""
-    found = []
-    latency, data = facts["latency_ms"], facts["data"]
-    if latency["int8"] > latency["float"]:
-        found.append(
-            f"int8 is slower than float on this machine: {latency['int8']:.2f} ms "
-            f"against {latency['float']:.2f} ms"
-        )
+    data = facts["data"]
+    found = [_pixels(row) for row in facts["better_normalizations"][:1]]
+    found += _speed(facts)
     if not data["labelled"]:
-        found.append("the pictures are not labelled: no accuracy is claimed, only agreement")
-    if not data["measured_apart_from_calibration"]:
-        found.append("too few pictures: measured on the pictures that also calibrated")
+        found.append("the pictures are not labelled: no accuracy is claimed, and none was gated")
+    if not data["measured_apart"]:
+        found.append("too few pictures: measured on pictures that also calibrated")
     if data["skipped"]:
-        found.append(f"{len(data['skipped'])} files are no readable pictures and were skipped")
-    return found
+        names = ", ".join(data["skipped"][:3]) + (", …" if len(data["skipped"]) > 3 else "")
+        found.append(f"{len(data['skipped'])} files are no readable pictures: {names}")
+    if "accuracy" in facts and data["measured_on"] < 200:
+        found.append(
+            f"measured on {data['measured_on']} pictures only: one picture is "
+            f"{100 / data['measured_on']:.1f} points"
+        )
+    if facts["float_operators"]:
+        kinds = ", ".join(sorted({row["operator"] for row in facts["float_operators"]}))
+        layer = facts["float_operators"][0]["layer"]
+        found.append(f"no int8 kernel for {kinds} (first at {layer}): computed in float")
+    return [*found, *facts["notes"]]
+
+
+def _pixels(row: dict[str, Any]) -> str:
+    return (
+        f"THE PIXELS LOOK WRONG: with {row['name']} the float model is right on "
+        f"{row['float_accuracy']:.1%} of the pictures, clearly more than as stated"
+    )
+
+
+def _speed(facts: dict[str, Any]) -> list[str]:
+    latency = facts["latency_ms"]
+    if latency["int8"] <= latency["float"]:
+        return []
+    return [
+        f"INT8 IS SLOWER THAN FLOAT on this machine: {latency['int8']:.2f} ms against "
+        f"{latency['float']:.2f} ms (measure on the device)"
+    ]
 
 
 def as_json(facts: dict[str, Any]) -> bytes:
@@ -66,32 +66,47 @@ def as_json(facts: dict[str, Any]) -> bytes:
 
 def summary(facts: dict[str, Any]) -> list[str]:
     """The report in a few lines."""
-    data, latency = facts["data"], facts["latency_ms"]
-    apart = "not used for calibration" if data["measured_apart_from_calibration"] else "all"
-    lines = [f"{facts['model']}: {facts['bytes'] / 1024:.0f} KiB, {len(facts['labels'])} labels"]
+    data, latency, size = facts["data"], facts["latency_ms"], facts["bytes"]
+    apart = "used for nothing else" if data["measured_apart"] else "which also calibrated"
+    lines = [
+        f"{facts['model']}: {size['file'] / 1024:.0f} KiB (float {size['float'] / 1024:.0f}), "
+        f"{len(facts['labels'])} labels, {facts['chosen']}"
+    ]
     if "accuracy" in facts:
-        one, other = facts["accuracy"]["float"] * 100, facts["accuracy"]["int8"] * 100
-        lines.append(
-            f"accuracy   float {one:.2f} %, int8 {other:.2f} % ({other - one:+.2f} points)"
-        )
+        lines += _accuracy(facts)
     lines += [
         f"agreement  {facts['agreement'] * 100:.2f} % same label as float",
-        f"measured   on {data['measured_on']} pictures ({apart}); {data['calibration']} calibrated",
+        f"measured   on {data['measured_on']} pictures, {apart}; "
+        f"{data['calibration']} calibrated, {data['choosing']} chose",
         f"latency    float {latency['float']:.2f} ms, int8 {latency['int8']:.2f} ms "
         "(this machine, 1 thread)",
     ]
+    if facts["reject"]["chosen"]:
+        lines.append(_reject(facts["reject"]))
     return lines + [f"WARNING    {text}" for text in facts["warnings"]]
 
 
-def as_html(facts: dict[str, Any]) -> bytes:
-    """The report for people, one file that needs no other."""
-    rows = "\n".join(f"<li>{html.escape(line)}</li>" for line in summary(facts))
-    title = html.escape(facts["model"])
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title></head>
-<body><h1>{title}</h1>
-<ul>
-{rows}
-</ul>
-</body></html>
-""".encode()
+def _accuracy(facts: dict[str, Any]) -> list[str]:
+    one, other = facts["accuracy"]["float"] * 100, facts["accuracy"]["int8"] * 100
+    low, high = (value * 100 for value in facts["accuracy"]["change_95"])
+    lines = [
+        f"accuracy   float {one:.2f} %, int8 {other:.2f} % ({other - one:+.2f} points, "
+        f"95 % sure of {low:+.1f} to {high:+.1f})"
+    ]
+    gate = facts["gate"]
+    if gate["hurt"]:
+        lines.append(f"hurt most  {gate['hurt']}: recall {-gate['hurt_by']:+.1f} points")
+    if "calibration" in facts:
+        row = facts["calibration"]
+        lines.append(
+            f"confidence off by {row['int8_ece']:.1%}, {row['int8_ece_scaled']:.1%} at "
+            f"temperature {row['temperature']:.2f} (expected calibration error)"
+        )
+    return lines
+
+
+def _reject(row: dict[str, Any]) -> str:
+    return (
+        f"reject     below {row['below']:.2f}: turns away {row['negatives_rejected']:.0%} of "
+        f"unknown and {row['known_rejected']:.0%} of known pictures not used to choose it"
+    )

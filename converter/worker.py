@@ -45,19 +45,33 @@ def _job(name: str) -> Job:
 
 def _load(request: dict[str, Any]) -> dict[str, Any]:
     from converter.export import to_float_tflite
-    from converter.keras_files import load
+    from converter.keras_files import Loading, load
 
-    network = load(Path(request["model"]))
-    flatbuffer = to_float_tflite(network)
-    Path(request["out"]).write_bytes(flatbuffer)
-    return {"input_shape": network.input_shape, "versions": network.versions}
+    network = load(
+        Loading(
+            Path(request["model"]),
+            request["trusted"],
+            tuple(request["custom_objects"]),
+            tuple(request["input_size"]),
+            request["output"],
+        )
+    )
+    made = to_float_tflite(network)
+    Path(request["out"]).write_bytes(made.flatbuffer)
+    return {
+        "shape": network.shape,
+        "versions": network.versions,
+        "kind": made.kind,
+        "sigmoid": made.sigmoid,
+        "binary": made.binary,
+    }
 
 
 def _quantize(request: dict[str, Any]) -> dict[str, Any]:
     from converter.export import to_int8_tflite
 
     ranged = Path(request["ranged"]).read_bytes()
-    Path(request["out"]).write_bytes(to_int8_tflite(ranged))
+    Path(request["out"]).write_bytes(to_int8_tflite(ranged, request["io"]))
     return {}
 
 

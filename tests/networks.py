@@ -66,6 +66,50 @@ def write_networks(folder: Path) -> None:
     network.save(folder / "stripes.h5")
 
 
+def write_odd_networks(folder: Path) -> None:
+    """Untrained networks, each with one thing that the converter must master or refuse."""
+    import keras
+
+    layers, image = keras.layers, keras.layers.Input((SIZE, SIZE, 3), name="image")
+    conv = layers.Conv2D(4, 3, activation="relu", name="conv")
+    pool = layers.GlobalAveragePooling2D()
+    trunk = pool(conv(image))
+    scores = layers.Dense(2, activation="softmax", name="scores")(trunk)
+    rescaled = layers.Rescaling(1 / 255, name="to_unit")(image)
+    recurrent = layers.LSTM(4, name="memory")(layers.Reshape((SIZE, SIZE * 3))(image))
+    coded = layers.Lambda(lambda values: values * 2, name="secret")(trunk)
+    free = layers.Input((None, None, 3))
+    extra = layers.Input((2,), name="weather")
+    odd = {
+        "sigmoid": (image, layers.Dense(1, activation="sigmoid")(trunk)),
+        "rescaling": (image, layers.Dense(2, activation="softmax")(pool(conv(rescaled)))),
+        "two_outputs": (image, [scores, layers.Dense(4, name="box")(trunk)]),
+        "two_inputs": ([image, extra], layers.Dense(2)(layers.Concatenate()([trunk, extra]))),
+        "open": (free, layers.Dense(2)(pool(layers.Conv2D(4, 3)(free)))),
+        "lstm": (image, layers.Dense(2)(recurrent)),
+        "lambda": (image, layers.Dense(2)(coded)),
+    }
+    for name, (source, target) in odd.items():
+        keras.Model(source, target).save(folder / f"{name}.keras")
+    keras.Model(*odd["lambda"]).save(folder / "lambda.h5")
+    keras.Model(image, scores).save_weights(folder / "weights.weights.h5")
+    (folder / "weights.weights.h5").rename(folder / "weights.h5")
+    keras.Model(image, scores).export(folder / "saved", verbose=False)
+    _write_custom_and_half(keras, folder)
+
+
+def _write_custom_and_half(keras: Any, folder: Path) -> None:
+    from tests.doubling import Doubling
+
+    layers = keras.layers
+    keras.Sequential(
+        [layers.Input((SIZE, SIZE, 3)), Doubling(), layers.Flatten(), layers.Dense(2)]
+    ).save(folder / "custom.keras")
+    keras.mixed_precision.set_global_policy("mixed_float16")
+    _classifier(keras).save(folder / "half.keras")
+
+
 if __name__ == "__main__":
     write_pictures(Path(sys.argv[1]) / "pictures")
+    write_odd_networks(Path(sys.argv[1]))
     write_networks(Path(sys.argv[1]))

@@ -35,6 +35,12 @@ def stripes(material: Path, tmp_path_factory: pytest.TempPathFactory) -> Convers
     return convert(material / "stripes.keras", material / "pictures", out, options)
 
 
+@pytest.fixture(scope="session")
+def stripes_file(stripes: Conversion) -> Path:
+    """The converted file alone."""
+    return stripes.out
+
+
 @pytest.fixture
 def converter() -> Run:
     """The command `converter` with these arguments, in a process of its own."""

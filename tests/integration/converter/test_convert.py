@@ -1,6 +1,7 @@
 """A real network, trained and converted: what the device will get."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -46,7 +47,7 @@ def test_the_network_is_int8_from_end_to_end(stripes: Conversion) -> None:
 @pytest.mark.parametrize("normalize", ["0..1", "-1..1", "none"])
 def test_the_input_is_the_pixel_less_128(material: Path, tmp_path: Path, normalize: str) -> None:
     out = tmp_path / "model.tflite"
-    options = Options(normalize=normalize, progress=False)
+    options = Options(normalize=normalize, effort="fast", max_drop=100, progress=False)
     convert(material / "stripes.keras", material / "pictures", out, options)
     model = load(out)
     table = pixel_table(model.contract.input, open_runtime(model).input)
@@ -68,7 +69,7 @@ def test_the_pictures_that_calibrate_do_not_measure(stripes: Conversion) -> None
     data = stripes.report["data"]
     assert data["calibration"] == 16
     assert data["measured_on"] == 64
-    assert data["measured_apart_from_calibration"] is True
+    assert data["measured_apart"] is True
     assert stripes.report["accuracy"]["int8"] >= 0.95
 
 
@@ -123,7 +124,7 @@ def test_unlabelled_pictures_claim_no_accuracy(
     for picture in (material / "pictures" / "lying").iterdir():
         shutil.copy(picture, flat)
     out = tmp_path / "m.tflite"
-    arguments = ("--data", flat, "--labels", "lying,standing", "--normalize", "-1..1")
+    arguments = ("--data", flat, "--labels", "lying,standing", "--effort", "fast")
     ran = converter("convert", material / "stripes.keras", *arguments, "--out", out)
     assert ran.returncode == 0, ran.stderr
     assert "agreement" in ran.stdout
@@ -143,13 +144,25 @@ def test_three_pictures_are_refused_and_nothing_is_left(material: Path, tmp_path
 
 BAD = {
     "no model": (["gone.keras"], "gone.keras: there is no such model file"),
-    "not a model": (["pictures/lying/1.png"], "cannot open it"),
+    "not a model": (["pictures/lying/1.png"], "is no .keras or .h5 file"),
     "label count": (["stripes.keras", "--labels", "lying,standing,x"], "has 2 outputs"),
     "strange folder": (["stripes.keras", "--labels", "a,b"], "no label has this folder's name"),
     "grey": (["stripes.keras", "--color", "grey"], "3 colour channel(s)"),
     "normalize": (["stripes.keras", "--normalize", "big"], "--normalize: 'big'"),
     "threshold": (["stripes.keras", "--thresholds", "cow=0.5"], "'cow' is not among the labels"),
     "name": (["stripes.keras", "--name", "A B"], "--name: 'A B'"),
+    "two outputs": (["two_outputs.keras"], "outputs scores, box: choose"),
+    "two inputs": (["two_inputs.keras"], "2 inputs (image, weather)"),
+    "open": (["open.keras"], "fix it with --input-size HxW"),
+    "lstm": (["lstm.keras"], "layer 'memory' is LSTM: a recurrent network"),
+    "lambda": (["lambda.keras"], "layer 'secret' is a Lambda"),
+    "lambda in h5": (["lambda.h5"], "layer 'secret' is a Lambda"),
+    "custom layer": (["custom.keras"], "--custom-objects module:Doubling"),
+    "custom module": (["custom.keras", "--custom-objects", "nowhere:X"], "'nowhere:X'"),
+    "wrong size": (["stripes.keras", "--input-size", "8x8"], "takes 32x32 pictures only"),
+    "weights only": (["weights.h5"], "holds weights but no network"),
+    "folder": (["pictures"], "is a folder without saved_model.pb"),
+    "no output folder": (["stripes.keras", "--out", "gone/m.tflite"], "there is no such folder"),
 }
 
 
@@ -167,6 +180,28 @@ def test_bad_input_is_one_line_and_status_78(
     assert errors[0].startswith("converter: error: ")
     assert line in errors[0]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_too_much_lost_is_status_3_with_a_report_and_without_a_model(
+    converter: Run, material: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "m.tflite"
+    out.write_bytes(b"an earlier model")
+    arguments = ("--data", material / "pictures", "--out", out, "--effort", "fast", "--quiet")
+    ran = converter("convert", material / "stripes.keras", *arguments, "--max-drop", "-1")
+    assert ran.returncode == 3
+    assert "no model was written" in ran.stderr
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == ["m.report.html", "m.report.json", "m.tflite.previous"]
+    assert json.loads((tmp_path / "m.report.json").read_text())["gate"]["passed"] is False
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(material: Path, tmp_path: Path) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may write anywhere")
+    tmp_path.chmod(0o500)
+    with pytest.raises(FatalError, match="the folder is not writable"):
+        convert(material / "stripes.keras", material / "pictures", tmp_path / "m.tflite")
 
 
 def test_ctrl_c_ends_with_130_and_leaves_nothing(material: Path, tmp_path: Path) -> None:

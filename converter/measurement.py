@@ -1,0 +1,146 @@
+"""The chosen int8 network and the float one -> every fact of the receipt."""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from converter import data as pictures
+from converter import measure, quality
+from converter.data import Photos
+from converter.flatbuffer import float_operators, operator_names, unpack
+from converter.layer_error import layer_errors
+from converter.measure import Feed, Scores
+from converter.options import Options
+from converter.preparation import Prepared
+from edge.decode import probabilities
+from edge.model import Contract, RejectRule
+from edge.runtime.litert import LiteRt
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Both networks of one model."""
+
+    network: bytes
+    """float32 flatbuffer."""
+    source: bytes
+    """The float flatbuffer that int8 was made from: the same, or its channels rescaled."""
+    int8: bytes
+    options: Options
+
+    def scores(self, contract: Contract, photos: Photos) -> tuple[Scores, Scores]:
+        """Float and int8 scores of the same pictures."""
+        feed, shown = Feed(photos.pixels, contract.input), self.options.progress
+        one = LiteRt("float model", self.network, threads=2)
+        other = LiteRt("int8 model", self.int8, threads=2)
+        return (
+            measure.scores(one, feed, "measuring float", shown),
+            measure.scores(other, feed, "measuring int8", shown),
+        )
+
+
+def facts_of(pair: Pair, prepared: Prepared) -> dict[str, Any]:
+    """Accuracy, agreement, calibration, latency, layers: what the held-out pictures show."""
+    contract, held_out = prepared.contract, prepared.split.held_out
+    one, other = pair.scores(contract, held_out)
+    facts: dict[str, Any] = {
+        "labels": list(contract.labels),
+        "agreement": measure.agreement(one, other),
+        "score_error": float(np.sqrt(np.square(one - other).sum() / np.square(one).sum())),
+        "divergence": float(measure.divergences(contract, one, other).mean()),
+    }
+    if held_out.truth is not None:
+        low, high = quality.paired_interval(one, other, held_out.truth)
+        facts["accuracy"] = {
+            "float": measure.accuracy(one, held_out.truth),
+            "int8": measure.accuracy(other, held_out.truth),
+            "change_95": [low, high],
+        }
+        facts["classes"] = quality.by_class(contract.labels, one, other, held_out.truth)
+        facts["confusion"] = {
+            "float": measure.confusion(one, held_out.truth).tolist(),
+            "int8": measure.confusion(other, held_out.truth).tolist(),
+        }
+    both = (
+        LiteRt("float model", pair.network, threads=1),
+        LiteRt("int8 model", pair.int8, threads=1),
+    )
+    facts["latency_ms"] = dict(zip(("float", "int8"), measure.latencies_ms(both), strict=True))
+    facts["bytes"] = {"float": len(pair.network), "int8": len(pair.int8)}
+    facts["operators"] = dict(sorted(Counter(operator_names(unpack(pair.int8))).items()))
+    facts["float_operators"] = float_operators(pair.int8)
+    feed = Feed(prepared.split.choosing.pixels, contract.input)
+    facts["layers"] = layer_errors(pair.source, pair.int8, feed)
+    return facts
+
+
+def calibrated(pair: Pair, prepared: Prepared, facts: dict[str, Any]) -> Contract:
+    """The contract with the temperature that the pictures apart from the held-out ones ask for.
+
+    Kept at 1 where it would not lessen the calibration error on the held-out pictures.
+    """
+    contract, held_out = prepared.contract, prepared.split.held_out
+    fitting = _joined(prepared.split.calibration, prepared.split.choosing)
+    if held_out.truth is None or fitting.truth is None or prepared.sigmoid:
+        return contract
+    _, scores = pair.scores(contract, fitting)
+    value = quality.temperature(contract, scores, fitting.truth)
+    warm = contract.model_copy(update={"temperature": value})
+    one, other = pair.scores(contract, held_out)
+    before = quality.ece(probabilities(contract, other), held_out.truth)
+    after = quality.ece(probabilities(warm, other), held_out.truth)
+    used = value != 1.0 and after < before
+    facts["calibration"] = {
+        "float_ece": quality.ece(probabilities(contract, one), held_out.truth),
+        "int8_ece": before,
+        "int8_ece_scaled": after if used else before,
+        "temperature": value if used else 1.0,
+        "temperature_fitted": value,
+    }
+    return warm if used else contract
+
+
+def _joined(one: Photos, other: Photos) -> Photos:
+    if one.paths == other.paths:
+        return one
+    truth = None
+    if one.truth is not None and other.truth is not None:
+        truth = np.concatenate([one.truth, other.truth])
+    pixels = np.concatenate([one.pixels, other.pixels])
+    return Photos(pixels, truth, one.paths + other.paths, ())
+
+
+def with_reject(
+    pair: Pair, prepared: Prepared, contract: Contract, scratch: Path
+) -> tuple[Contract, dict[str, Any]]:
+    """The reject threshold chosen on half of the negatives and known pictures, shown on the rest.
+
+    Raises FatalError where the negatives cannot be read.
+    """
+    if pair.options.negatives is None:
+        return contract, {"below": contract.reject.below, "chosen": False}
+    listing = pictures.find(pair.options.negatives, ())
+    unlabelled = pictures.Listing((), tuple(pictures.Picture(p.path) for p in listing.pictures))
+    folder = scratch / "negatives"
+    folder.mkdir()
+    negatives = pictures.read(unlabelled, contract.input, folder, pair.options.progress)
+    known = _confidence(pair, contract, prepared.split.held_out)
+    unknown = _confidence(pair, contract, negatives)
+    below = quality.reject_threshold(known[::2], unknown[::2])
+    facts = {
+        "below": below,
+        "chosen": True,
+        "negatives": len(unknown),
+        "negatives_rejected": float((unknown[1::2] < below).mean()),
+        "known_rejected": float((known[1::2] < below).mean()),
+    }
+    return contract.model_copy(update={"reject": RejectRule(below=below)}), facts
+
+
+def _confidence(pair: Pair, contract: Contract, photos: Photos) -> Scores:
+    """(n,) the int8 network's highest probability."""
+    _, scores = pair.scores(contract, photos)
+    return np.asarray(probabilities(contract, scores).max(axis=1), np.float32)

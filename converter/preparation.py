@@ -1,0 +1,219 @@
+"""A model file, pictures and options -> the float network, its contract and split pictures."""
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from converter import data as pictures
+from converter import files
+from converter.data import Photos, Rows
+from converter.options import Options, statistics
+from converter.scan import Scan, refuse_code, refuse_out_of_scope, scan
+from converter.workshop import Workshop
+from edge.errors import FatalError
+from edge.model import Contract, InputContract, OutputContract, RejectRule
+from edge.runtime.litert import LiteRt
+
+CHOOSING_SHARE = 1 / 3
+"""Of the pictures that are not for measuring; 16 to 32 suffice to calibrate."""
+
+ENOUGH_TO_CHOOSE = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """The pictures by their use."""
+
+    calibration: Photos
+    choosing: Photos
+    held_out: Photos
+    apart: bool
+    """Whether every held-out picture is used for measuring alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """All that quantisation starts from."""
+
+    network: bytes
+    """The float32 flatbuffer."""
+    contract: Contract
+    photos: Photos
+    split: Split
+    sigmoid: bool
+    """Whether the outputs are independent of each other."""
+    notes: tuple[str, ...]
+    """What was assumed or looks wrong, a sentence each."""
+
+
+def check(model: Path, data: Path, out: Path, options: Options) -> tuple[Scan, pictures.Listing]:
+    """What can be refused before TensorFlow is started. Raises FatalError."""
+    found = scan(model)
+    refuse_out_of_scope(found)
+    if not options.trusted:
+        refuse_code(found)
+    files.check_writable(out)
+    statistics(options.normalize or "none", options.color)
+    name_for(out, options)
+    return found, pictures.find(data, options.labels)
+
+
+def prepare(
+    workshop: Workshop,
+    scratch: Path,
+    found: Scan,
+    listing: pictures.Listing,
+    options: Options,
+) -> Prepared:
+    """Load the network and read the pictures. Raises FatalError."""
+    float_path = scratch / "float.tflite"
+    request = {
+        "model": str(found.path),
+        "out": str(float_path),
+        "trusted": options.trusted,
+        "custom_objects": options.custom_objects,
+        "input_size": options.input_size,
+        "output": options.output,
+    }
+    info = workshop.ask("load", f"loading {found.path.name}", request)
+    network = float_path.read_bytes()
+    normalize, notes = _normalization(found, options)
+    contract = _contract(found, info, normalize, options)
+    contract = _labelled(contract, network, listing, options)
+    photos = pictures.read(listing, contract.input, scratch, options.progress)
+    notes += _empty_classes(contract, photos)
+    if info["sigmoid"]:
+        notes.append("the network ends in sigmoid: its labels do not exclude each other")
+    parts = _split(photos, contract, scratch, options)
+    return Prepared(network, contract, photos, parts, info["sigmoid"], tuple(notes))
+
+
+def _normalization(found: Scan, options: Options) -> tuple[str, list[str]]:
+    """The normalisation to use, and what to say about it."""
+    own = found.preprocessing()
+    if own:
+        name = f"{own[0].kind} layer {own[0].name!r}"
+        if options.normalize in {"", "none"}:
+            return "none", [f"the model normalises by itself ({name}): it is fed pixels 0..255"]
+        return options.normalize, [
+            f"the model normalises by itself ({name}), and --normalize {options.normalize} "
+            "comes on top of it"
+        ]
+    if options.normalize:
+        return options.normalize, []
+    return "0..1", ["no --normalize was given: 0..1 is assumed"]
+
+
+def _contract(found: Scan, info: dict[str, Any], normalize: str, options: Options) -> Contract:
+    _, height, width, *rest = info["shape"]
+    channels = rest[0] if rest else 1
+    if (channels == 1) != (options.color == "grey"):
+        raise FatalError(
+            f"{found.path}: its input has {channels} colour channel(s), --color says "
+            f"{options.color}: use --color {'grey' if channels == 1 else 'rgb or bgr'}"
+        )
+    mean, std = statistics(normalize, options.color)
+    network_input = InputContract(
+        width=width,
+        height=height,
+        color=options.color,
+        resize=options.resize,
+        crop_fraction=options.crop_fraction,
+        mean=mean,
+        std=std,
+    )
+    provenance = {
+        "source": found.path.name,
+        "source_sha256": files.sha256_of(found.path),
+        "versions": info["versions"],
+        "binary_output_made_two": info["binary"],
+    }
+    return Contract(
+        name="model",
+        input=network_input,
+        output=OutputContract(kind=info["kind"]),
+        labels=("?",),
+        provenance=provenance,
+    )
+
+
+def name_for(out: Path, options: Options) -> str:
+    """The name asked for, or one made from the output file's. Raises FatalError."""
+    made = re.sub(r"[^a-z0-9_-]+", "-", out.stem.lower()).strip("-")
+    name = options.name or made or "model"
+    if not re.fullmatch(r"[a-z0-9_-]+", name):
+        raise FatalError(f"--name: {name!r}: expected only a-z, 0-9, _ and -")
+    return name
+
+
+def named(contract: Contract, out: Path, options: Options) -> Contract:
+    """The contract under the name asked for, or the output file's."""
+    return contract.model_copy(update={"name": name_for(out, options)})
+
+
+def _labelled(
+    contract: Contract, network: bytes, listing: pictures.Listing, options: Options
+) -> Contract:
+    """The contract with labels and thresholds that fit the network."""
+    width = int(np.prod(LiteRt("float model", network, threads=1).output.shape))
+    labels = options.labels or listing.labels
+    if not labels:
+        raise FatalError(
+            f"the pictures lie in no class folders: name the {width} labels with --labels, "
+            "in the order of the network's outputs"
+        )
+    if width != len(labels):
+        raise FatalError(
+            f"the network has {width} outputs, but there are {len(labels)} labels: "
+            f"{', '.join(labels[:6])}{', …' if len(labels) > 6 else ''}"
+        )
+    strangers = sorted(set(options.thresholds) - set(labels))
+    if strangers:
+        raise FatalError(f"--thresholds: {strangers[0]!r} is not among the labels")
+    update = {
+        "labels": labels,
+        "thresholds": dict(options.thresholds),
+        "reject": RejectRule(below=options.reject_below),
+    }
+    return contract.model_copy(update=update)
+
+
+def _empty_classes(contract: Contract, photos: Photos) -> list[str]:
+    if photos.truth is None:
+        return []
+    present = set(photos.truth.tolist())
+    missing = [label for index, label in enumerate(contract.labels) if index not in present]
+    if not missing:
+        return []
+    names = ", ".join(missing[:5]) + (", …" if len(missing) > 5 else "")
+    return [f"{len(missing)} of {len(contract.labels)} labels have no picture: {names}"]
+
+
+def _split(photos: Photos, contract: Contract, scratch: Path, options: Options) -> Split:
+    """With pictures of their own for calibration, all of the data measures."""
+    if options.calibration is None:
+        return split(photos, *pictures.split(photos, options.count))
+    folder = scratch / "calibration"
+    folder.mkdir()
+    listing = pictures.find(options.calibration, contract.labels, strict=False)
+    apart = pictures.read(listing, contract.input, folder, options.progress)
+    both = set(map(Path.resolve, apart.paths)) & set(map(Path.resolve, photos.paths))
+    if both:
+        raise FatalError(f"--calibration: {min(both)} is also in --data, which measures")
+    parts = split(apart, *pictures.split(apart, options.count, share=1.0))
+    return replace(parts, held_out=photos, apart=True)
+
+
+def split(photos: Photos, rows: Rows, others: Rows) -> Split:
+    """Calibrate on two thirds of `rows`, choose on the rest of them, measure on the others."""
+    calibration = choosing = rows
+    if len(rows) >= ENOUGH_TO_CHOOSE:
+        part = max(1, round(1 / CHOOSING_SHARE))
+        choosing = rows[::part]
+        calibration = np.setdiff1d(rows, choosing)
+    apart = len(others) >= pictures.FEWEST
+    measured = others if apart else np.arange(len(photos.paths))
+    return Split(photos.take(calibration), photos.take(choosing), photos.take(measured), apart)

@@ -1,0 +1,233 @@
+"""Every CNN of keras.applications (and AlexNet) -> int8, and whether it may be trusted.
+
+`python -m tests.benchmarks.applications PICTURES OUT.jsonl [NAME ...]`
+
+Weights are random (the published ones are not to be had everywhere), batch normalisation has
+the statistics of real pictures (without, signals die out in 20 layers), calibration is on real
+pictures, the networks end in logits. Each line of OUT.jsonl is one network; the table in
+docs/converter.md is made from it with `--table OUT.jsonl`.
+
+Tolerance. What rounding to int8 must cost is worked out a second time and by other means: in
+Keras, with every kernel rounded to 255 steps per output channel and every tensor that TFLite
+keeps rounded to 256 steps of its range. Random networks make noise grow layer by layer, so there
+is no one figure for all. The converter's file may be off by 1.5 times as much: this sum has
+other pictures for its ranges, and rounds no biases and no means.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from converter import Options, convert
+from edge.errors import HedgerowError
+
+NAMES: list[str] = """
+AlexNet MobileNet MobileNetV2 MobileNetV3Small MobileNetV3Large EfficientNetB0 EfficientNetB1
+EfficientNetB2 EfficientNetB3 EfficientNetB4 EfficientNetV2B0 EfficientNetV2B1 EfficientNetV2B2
+EfficientNetV2B3 NASNetMobile DenseNet121 DenseNet169 DenseNet201 InceptionV3 Xception ResNet50
+ResNet50V2 ResNet101 ResNet101V2 ResNet152 ResNet152V2 InceptionResNetV2 VGG16 VGG19 ConvNeXtTiny
+ConvNeXtSmall ConvNeXtBase EfficientNetB5 EfficientNetB6 EfficientNetB7 EfficientNetV2S
+EfficientNetV2M EfficientNetV2L NASNetLarge ConvNeXtLarge ConvNeXtXLarge
+""".split()  # noqa: SIM905 - a list of 41 strings, one a line, is harder to read
+LINEAR = {"Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Dense", "Add", "BatchNormalization"}
+FUSED = {"relu", "relu6"}
+SHAPING = {"ZeroPadding2D", "Reshape", "Dropout", "Flatten", "InputLayer", "Activation", "Permute"}
+SLACK = 1.5
+CLASSES = 1000
+STATISTICS = 8
+"""Pictures that give batch normalisation its statistics."""
+OPEN = ("MobileNetV3Small", "MobileNetV3Large")
+"""Networks that leave the size of their input open."""
+
+
+def build(name: str, path: Path, pictures: Path) -> None:
+    """Save one network; runs in a child process, so that TensorFlow's memory goes with it."""
+    import keras
+
+    keras.utils.set_random_seed(0)
+    if name == "AlexNet":
+        network = alexnet(keras)
+    else:
+        network = getattr(keras.applications, name)(weights=None, classifier_activation=None)
+    size = [side or 224 for side in network.input_shape[1:3]]
+    files = sorted(pictures.glob("*.jpg"))[:STATISTICS]
+    images = [cv2.resize(np.asarray(cv2.imread(str(file))), size[::-1]) for file in files]
+    batch = np.stack(images).astype(np.float32)
+    if not any(isinstance(layer, keras.layers.Rescaling) for layer in network.layers):
+        batch /= 255
+    normalizations = [
+        layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)
+    ]
+    for layer in normalizations:
+        layer.momentum = 0.0
+    if normalizations:
+        network(batch, training=True)
+    path.with_suffix(".json").write_text(json.dumps({"rounding": rounding(network, batch)}))
+    network.save(path)
+
+
+def rounding(network: Any, batch: npt.NDArray[np.float32]) -> float:
+    """Relative root mean square error of the logits that int8 costs in an ideal world."""
+    import keras
+
+    class Rounded(keras.layers.Layer):  # type: ignore[misc]
+        """256 steps between the smallest and the largest value, zero among them."""
+
+        def call(self, values: Any) -> Any:
+            ops = keras.ops
+            low, high = ops.minimum(ops.min(values), 0.0), ops.maximum(ops.max(values), 0.0)
+            step = ops.maximum((high - low) / 255, 1e-30)
+            return ops.round(values / step) * step
+
+    def call(layer: Any, *inputs: Any, **more: Any) -> Any:
+        outputs = layer(*inputs, **more)
+        return Rounded()(outputs) if kept(layer) else outputs
+
+    coarse = keras.models.clone_model(network, call_function=call)
+    coarse.set_weights([rounded(weight) for weight in network.get_weights()])
+    clean, noisy = np.asarray(network(batch)), np.asarray(coarse(batch))
+    return float(np.linalg.norm(noisy - clean) / np.linalg.norm(clean))
+
+
+def kept(layer: Any) -> bool:
+    """Whether TFLite has a tensor for what this layer gives, rather than fusing it away."""
+    kind = type(layer).__name__
+    if kind in SHAPING:
+        return activation(layer) != "linear"
+    if kind not in LINEAR or activation(layer) != "linear":
+        return True
+    users = [node.operation for node in layer._outbound_nodes]
+    fusing = [
+        type(user).__name__ in {"BatchNormalization", "ReLU"} or activation(user) in FUSED
+        for user in users
+    ]
+    return not (len(users) == 1 and all(fusing))
+
+
+def activation(layer: Any) -> str:
+    return str(getattr(getattr(layer, "activation", None), "__name__", "linear"))
+
+
+def rounded(weight: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """A kernel in 255 steps per output channel; anything else as it is."""
+    if weight.ndim < 2:
+        return weight
+    depthwise = weight.ndim == 4 and weight.shape[3] == 1 and weight.shape[2] > 3
+    axes = (0, 1) if depthwise else tuple(range(weight.ndim - 1))
+    step = np.maximum(np.abs(weight).max(axis=axes, keepdims=True) / 127, 1e-30)
+    return np.asarray(np.rint(weight / step) * step, np.float32)
+
+
+def alexnet(keras: Any) -> Any:
+    """Krizhevsky et al. 2012, in one tower, without local response normalisation."""
+    layers = keras.layers
+    image = scores = layers.Input((227, 227, 3))
+    for layer in (
+        layers.Conv2D(96, 11, strides=4, activation="relu"),
+        layers.MaxPooling2D(3, 2),
+        layers.Conv2D(256, 5, padding="same", activation="relu"),
+        layers.MaxPooling2D(3, 2),
+        layers.Conv2D(384, 3, padding="same", activation="relu"),
+        layers.Conv2D(384, 3, padding="same", activation="relu"),
+        layers.Conv2D(256, 3, padding="same", activation="relu"),
+        layers.MaxPooling2D(3, 2),
+        layers.Flatten(),
+        layers.Dense(4096, activation="relu"),
+        layers.Dense(4096, activation="relu"),
+        layers.Dense(CLASSES),
+    ):
+        scores = layer(scores)
+    return keras.Model(image, scores, name="alexnet")
+
+
+def measure(name: str, pictures: Path, folder: Path) -> dict[str, Any]:
+    """One network's row."""
+    source, out = folder / "network.keras", folder / "network.tflite"
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "tests.benchmarks.applications",
+            "--build",
+            name,
+            str(source),
+            str(pictures),
+        ],
+        check=True,
+        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"},
+        capture_output=True,
+    )
+    ideal = json.loads(source.with_suffix(".json").read_text())["rounding"]
+    labels = tuple(str(number) for number in range(CLASSES))
+    options = Options(labels=labels, normalize="", effort="fast", count=12, progress=False)
+    if name in OPEN:
+        options = replace(options, input_size=(224, 224))
+    started = time.monotonic()
+    try:
+        facts = convert(source, pictures, out, options).report
+    except HedgerowError as error:
+        return {"name": name, "error": str(error).replace(str(source), "network.keras")}
+    return {
+        "name": name,
+        "seconds": round(time.monotonic() - started, 1),
+        "float_mb": round(facts["bytes"]["float"] / 1e6, 1),
+        "int8_mb": round(facts["bytes"]["int8"] / 1e6, 1),
+        "float_operators": facts["float_operators"],
+        "error": round(facts["score_error"], 4),
+        "tolerance": round(SLACK * ideal, 4),
+        "float_ms": round(facts["latency_ms"]["float"], 2),
+        "int8_ms": round(facts["latency_ms"]["int8"], 2),
+    }
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """The rows as Markdown."""
+    lines = [
+        "| network | float MB | int8 MB | left in float | error of the logits | tolerance "
+        "| float ms | int8 ms |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        if "error" in row and isinstance(row["error"], str):
+            lines.append(f"| {row['name']} | | | | {row['error']} | | | |")
+            continue
+        kinds = sorted({part["operator"] for part in row["float_operators"]})
+        verdict = "" if row["error"] <= row["tolerance"] else " **above**"
+        lines.append(
+            f"| {row['name']} | {row['float_mb']} | {row['int8_mb']} | "
+            f"{', '.join(kinds) or 'nothing'} | {row['error']:.3f}{verdict} | "
+            f"{row['tolerance']:.3f} | {row['float_ms']} | {row['int8_ms']} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """See the module's first lines."""
+    match sys.argv[1:]:
+        case ["--build", name, path, pictures]:
+            build(name, Path(path), Path(pictures))
+        case ["--table", path]:
+            rows = [json.loads(line) for line in Path(path).read_text().splitlines()]
+            print(table(rows))
+        case [pictures, out, *names]:
+            for name in names or NAMES:
+                with tempfile.TemporaryDirectory() as folder:
+                    row = measure(name, Path(pictures), Path(folder))
+                with Path(out).open("a") as file:
+                    file.write(json.dumps(row) + "\n")
+        case _:
+            sys.exit((__doc__ or "").splitlines()[2])
+
+
+if __name__ == "__main__":
+    main()
