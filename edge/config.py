@@ -54,9 +54,12 @@ class MqttConfig(Section):
     """Where the feed goes."""
 
     broker: str = "mqtt://127.0.0.1:1883"
-    protocol: Literal["5", "3.1.1"] = "5"
+    protocol: Literal["auto", "5", "3.1.1"] = "auto"
     username: str = ""
     password_file: Annotated[Path, Field(strict=False)] | None = None
+    ca_file: Annotated[Path, Field(strict=False)] | None = None
+    cert_file: Annotated[Path, Field(strict=False)] | None = None
+    key_file: Annotated[Path, Field(strict=False)] | None = None
     keepalive_s: int = Field(default=30, ge=5, le=3600)
 
     @field_validator("broker")
@@ -66,11 +69,12 @@ class MqttConfig(Section):
             return value
         try:
             parts = urlsplit(value)
-            well_formed = parts.scheme == "mqtt" and parts.hostname and parts.port != 0
+            schemes = ("mqtt", "mqtts", "ws", "wss")
+            well_formed = parts.scheme in schemes and parts.hostname and parts.port != 0
         except ValueError:
             well_formed = False
         if not well_formed:
-            raise ValueError("expected mqtt://HOST:PORT or embedded")
+            raise ValueError("expected mqtt://HOST:PORT, mqtts, ws, wss or embedded")
         if parts.username or parts.password:
             raise ValueError("expected no credentials here: use username and password_file")
         return value
@@ -80,7 +84,24 @@ class FeedConfig(Section):
     """What the feed says beside events and states."""
 
     observations: bool = False
+    snapshots: bool = False
     status_interval_s: float = Field(default=10.0, gt=0)
+
+
+class HomeAssistantConfig(Section):
+    """Whether and where Home Assistant is told of this device."""
+
+    discovery: bool = True
+    prefix: str = Field(default="homeassistant", pattern=r"^[^+#\s]+$")
+
+
+class OutboxConfig(Section):
+    """Where events wait for the broker, and how many."""
+
+    folder: Annotated[Path, Field(strict=False)] | None = None
+    max_bytes: int = Field(default=67_108_864, ge=65_536)
+    max_days: float = Field(default=30.0, gt=0)
+    replay_per_s: float = Field(default=1000.0, ge=1)
 
 
 class EventsConfig(Section):
@@ -107,6 +128,8 @@ class Config(Section):
     runtime: RuntimeConfig = RuntimeConfig()
     mqtt: MqttConfig = MqttConfig()
     feed: FeedConfig = FeedConfig()
+    outbox: OutboxConfig = OutboxConfig()
+    homeassistant: HomeAssistantConfig = HomeAssistantConfig()
     events: EventsConfig = EventsConfig()
     source: dict[Id, SourceConfig] = {}
 

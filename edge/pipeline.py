@@ -58,6 +58,11 @@ class Pipeline:
                 events=events,
             )
 
+    @property
+    def last(self) -> Frame | None:
+        """The latest frame that went through."""
+        return self._last
+
     def finish(self) -> tuple[Event, ...]:
         """After the last frame: the ends of the stories that are still open."""
         return self.events.finish(self._last) if self._last is not None else ()

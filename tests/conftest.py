@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.feed_witness import Witness
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 TESTDATA = REPOSITORY.parent / "shared" / "testdata"
 VWW = TESTDATA / "models/mlperf-tiny/vww_mobilenet_96/vww_96_int8.tflite"
@@ -33,6 +35,14 @@ def need(there: bool, what: str) -> None:
     if os.environ.get("HEDGEROW_NO_SKIPS"):
         pytest.fail(f"{what} is missing, and HEDGEROW_NO_SKIPS forbids to skip")
     pytest.skip(f"{what} is missing")
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A state directory of each test's own, as systemd would name it."""
+    folder = tmp_path / "state"
+    monkeypatch.setenv("STATE_DIRECTORY", str(folder))
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -107,7 +117,10 @@ def free_port() -> int:
 
 
 class Mosquitto:
-    """Debian's mosquitto on a port of its own; can be stopped and started again."""
+    """Debian's mosquitto on a port of its own; can be stopped and started again.
+
+    Everything that is published on it is held against the feed's schemas.
+    """
 
     def __init__(self, folder: Path, settings: str = "allow_anonymous true\n") -> None:
         self.port = free_port()
@@ -116,8 +129,14 @@ class Mosquitto:
         user = getpass.getuser()  # started as root, it would give up the right to read our files
         self._conf.write_text(f"user {user}\nlistener {self.port} 127.0.0.1\n{settings}")
         self._process: subprocess.Popen[bytes] | None = None
+        self._witness = Witness(self.address) if "allow_anonymous true" in settings else None
 
     def start(self) -> None:
+        self._launch()
+        if self._witness is not None:
+            self._witness.start()
+
+    def _launch(self) -> None:
         program = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
         need(Path(program).exists(), "mosquitto")
         self._process = subprocess.Popen(
@@ -132,10 +151,14 @@ class Mosquitto:
         pytest.fail("mosquitto did not come up")
 
     def stop(self) -> None:
+        """Fails where a payload was not what its schema says."""
         if self._process is not None:
             self._process.terminate()
             self._process.wait(timeout=10)
             self._process = None
+            if self._witness is not None:
+                self._witness.stop()
+                assert not self._witness.problems, self._witness.problems[:3]
 
 
 @pytest.fixture

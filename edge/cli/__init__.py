@@ -12,6 +12,7 @@ from edge.cli.capture import capture
 from edge.cli.demo import demo
 from edge.cli.doctor import doctor
 from edge.cli.run import run
+from edge.cli.schema import schema
 from edge.cli.watch import watch
 from edge.errors import HedgerowError
 
@@ -26,7 +27,7 @@ def cli() -> None:
     """
 
 
-for command in (run, watch, capture, demo, bench, doctor):
+for command in (run, watch, capture, demo, bench, doctor, schema):
     cli.add_command(command)
 
 

@@ -52,8 +52,11 @@ def run(json_lines: bool, verbose: bool, config: Path | None, **flags: Any) -> N
 
     cv2.setNumThreads(1)
     mqtt = not json_lines or config is not None or flags["broker"] is not None
-    daemon = Daemon(configuration.load(config, _nested(flags)), json_lines, mqtt)
-    summary = daemon.run(stop)
+    flagged = _nested(flags)
+    daemon = Daemon(configuration.load(config, flagged), json_lines, mqtt)
+    daemon.reread = (lambda: configuration.load(config, flagged)) if config is not None else None
+    while (summary := daemon.run(stop)) and daemon.successor is not None and not stop.is_set():
+        daemon = daemon.successor
     for number in (signal.SIGTERM, signal.SIGINT):  # all is done: a late one changes nothing
         signal.signal(number, signal.SIG_IGN)
     for name, source in summary.sources.items():

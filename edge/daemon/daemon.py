@@ -3,21 +3,24 @@
 import logging
 import secrets
 import time
-from contextlib import ExitStack
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from pathlib import Path
 from threading import Event
 
 from edge import __version__, model
 from edge.config import Config, EventsConfig, RuntimeConfig, state_dir
+from edge.daemon.commander import Commander
 from edge.daemon.worker import Worker
 from edge.decode import Classify
-from edge.errors import FatalError, HedgerowError, TransientError
+from edge.errors import FatalError, TransientError
 from edge.events import EventTracker, Rule
-from edge.feed import feed as feeds
-from edge.feed import payloads
-from edge.feed.mqtt import MqttClient, host_and_port
+from edge.feed import homeassistant, payloads
+from edge.feed.clock import Clock, kernel_synced
+from edge.feed.feed import Feed, Identity, temperature_c
+from edge.feed.ways import GOODBYE_S, Ways, open_ways
 from edge.model import Contract
 from edge.pipeline import Pipeline
 from edge.preprocess import Preprocess
@@ -61,7 +64,7 @@ class Daemon:
         contract = self._model.contract
         Preprocess(contract.input, self._runtime.input)  # refuses what does not fit
         self._decode = Classify(contract, self._runtime.output)
-        self._rules = rules(contract, config.events)
+        self._rules = {name: rules(contract, config.events) for name in config.source}
         self._stories = count(1)
         reference = payloads.ModelRef(
             name=contract.name,
@@ -69,7 +72,11 @@ class Daemon:
             sha256=self._model.sha256,
             delegate=self._runtime.delegate,
         )
-        self._identity = feeds.Identity(config.device, secrets.token_hex(4), reference)
+        self._identity = Identity(config.device, secrets.token_hex(4), reference)
+        self.reread: Callable[[], Config] | None = None
+        """Gives the configuration as it is now, for the command reload."""
+        self.successor: Daemon | None = None
+        """Made by the command reload: it runs when this one has ended."""
 
     @property
     def runtime(self) -> Runtime:
@@ -83,55 +90,44 @@ class Daemon:
         where a recording's events could not be delivered.
         """
         began_s = time.monotonic()
-        with ExitStack() as stack:
-            client = self._connect(stack)
-            sinks: list[feeds.Sink] = [client] if client else []
+        with open_ways(self._config, self._json_lines, self._mqtt) as ways:
+            said = self._config.feed
             if self._json_lines:
-                sinks.append(feeds.JsonLines())
-            feed = feeds.Feed(
-                self._identity, tuple(sinks), self._config.feed.observations or self._json_lines
-            )
+                said = said.model_copy(update={"observations": True})
+            feed = Feed(self._identity, ways, said, Clock())
             workers = [
-                Worker(name, section, self._pipeline, feed)
+                Worker(name, section, partial(self._pipeline, name), feed)
                 for name, section in self._config.source.items()
             ]
             for worker in workers:
                 worker.thread.start()
             try:
-                self._watch(workers, feed, client, stop)
+                self._watch(workers, feed, ways, stop)
             finally:
-                self._end(workers, feed, client)
+                self._end(workers, feed, ways)
             self._deliver(workers, feed, stop)
         elapsed_s = time.monotonic() - began_s
         return Summary({w.name: w.stats.status(w.source) for w in workers}, elapsed_s)
 
-    def _connect(self, stack: ExitStack) -> MqttClient | None:
-        if not self._mqtt:
-            return None
-        config = self._config
-        if config.mqtt.broker.startswith("embedded"):
-            from edge.feed.broker import EmbeddedBroker
-
-            stack.enter_context(EmbeddedBroker(host_and_port(config.mqtt.broker)[1]))
-            mqtt = config.mqtt.model_copy(update={"protocol": "3.1.1"})
-            config = config.model_copy(update={"mqtt": mqtt})
-        return stack.enter_context(feeds.connection(config))
-
-    def _pipeline(self, source: Source) -> Pipeline:
-        tracker = EventTracker(self._rules, self._stories)
+    def _pipeline(self, name: str, source: Source) -> Pipeline:
+        tracker = EventTracker(self._rules[name], self._stories)
         preprocess = Preprocess(self._model.contract.input, self._runtime.input)
         return Pipeline(source, preprocess, self._runtime, self._decode, tracker)
 
-    def _watch(
-        self, workers: list[Worker], feed: feeds.Feed, client: MqttClient | None, stop: Event
-    ) -> None:
+    def _watch(self, workers: list[Worker], feed: Feed, ways: Ways, stop: Event) -> None:
         due_s = time.monotonic()
-        while not stop.is_set():
-            if client is not None:
-                client.check()
-            if self._moved(feed) or time.monotonic() >= due_s:
+        commander, announcer = self._commander(workers, ways), self._announcer(ways)
+        while not stop.is_set() and self.successor is None:
+            if ways.client is not None:
+                ways.client.check()
+            if announcer is not None:
+                announcer.step()
+            asked = commander is not None and commander.step(
+                lambda: self._status(workers, ways), self._reload
+            )
+            if self._moved(feed) or asked or time.monotonic() >= due_s:
                 due_s = time.monotonic() + self._config.feed.status_interval_s
-                feed.status(self._status(workers, client))
+                feed.status(self._status(workers, ways))
             for worker in workers:
                 if worker.error is not None:
                     raise worker.error
@@ -139,7 +135,7 @@ class Daemon:
                 return
             stop.wait(0.05)
 
-    def _moved(self, feed: feeds.Feed) -> bool:
+    def _moved(self, feed: Feed) -> bool:
         """Whether another delegate infers now; events and status name it from here on."""
         if self._runtime.changes == self._changes:
             return False
@@ -148,28 +144,48 @@ class Daemon:
         feed.runs_on(self._runtime.delegate)
         return True
 
-    def _end(self, workers: list[Worker], feed: feeds.Feed, client: MqttClient | None) -> None:
+    def _commander(self, workers: list[Worker], ways: Ways) -> Commander | None:
+        if ways.commands is None or ways.outbox is None:
+            return None
+        return Commander(ways.commands, workers, self._rules, ways.outbox)
+
+    def _announcer(self, ways: Ways) -> homeassistant.Announcer | None:
+        told = self._config.homeassistant
+        if ways.client is None or not told.discovery:
+            return None
+        labels = {name: tuple(rules) for name, rules in self._rules.items()}
+        snapshots = self._config.feed.snapshots
+        device = homeassistant.Device(self._config.device, __version__, labels, snapshots)
+        return homeassistant.Announcer(device, ways.client, told.prefix)
+
+    def _reload(self) -> None:
+        """Raises the FatalError of a configuration that would not run; this one goes on."""
+        if self.reread is None:
+            raise TransientError("this daemon was started without a configuration file")
+        self.successor = Daemon(self.reread(), self._json_lines, self._mqtt)
+        self.successor.reread = self.reread
+
+    def _end(self, workers: list[Worker], feed: Feed, ways: Ways) -> None:
         for worker in workers:
             worker.stop()
-        until_s = time.monotonic() + feeds.GOODBYE_S / 2
+        until_s = time.monotonic() + GOODBYE_S / 2
         for worker in workers:
             worker.thread.join(max(0.0, until_s - time.monotonic()))
-        try:
-            feed.status(self._status(workers, client))
-        except HedgerowError:
-            log.debug("no status after the broker's refusal")
+        feed.status(self._status(workers, ways))
 
-    def _deliver(self, workers: list[Worker], feed: feeds.Feed, stop: Event) -> None:
+    def _deliver(self, workers: list[Worker], feed: Feed, stop: Event) -> None:
         """Recordings end by themselves: their events are owed to the broker."""
-        if stop.is_set() or any(worker.source and worker.source.live for worker in workers):
+        ended = stop.is_set() or self.successor is not None
+        if ended or any(worker.source and worker.source.live for worker in workers):
             return
         missing = feed.flush(DELIVERY_S)
         if missing:
             raise TransientError(
-                f"mqtt.broker {self._config.mqtt.broker}: {missing} messages were not delivered"
+                f"mqtt.broker {self._config.mqtt.broker}: {missing} messages were not delivered; "
+                "events wait in the outbox for the next run"
             )
 
-    def _status(self, workers: list[Worker], client: MqttClient | None) -> payloads.StatusPayload:
+    def _status(self, workers: list[Worker], ways: Ways) -> payloads.StatusPayload:
         return payloads.StatusPayload(
             device=self._identity.device,
             version=__version__,
@@ -182,10 +198,11 @@ class Daemon:
                 refused={r.delegate: r.reason for r in self._runtime.refused},
             ),
             sources={worker.name: worker.stats.status(worker.source) for worker in workers},
-            outbox_depth=client.pending if client else 0,
-            dropped_messages=client.dropped if client else 0,
-            temperature_c=feeds.temperature_c(),
-            time=feeds.now(),
+            outbox=ways.outbox.status() if ways.outbox else None,
+            dropped_messages=ways.client.dropped if ways.client else 0,
+            clock_synced=kernel_synced(),
+            temperature_c=temperature_c(),
+            time=payloads.iso(time.time()),
         )
 
 

@@ -23,6 +23,7 @@ class SourceStats:
         self.frames = 0
         self.events = 0
         self.online = False
+        self.paused = False
         self.reason = "starting"
 
     def observe(self, seen: Observation) -> None:
@@ -51,8 +52,8 @@ class SourceStats:
     def status(self, source: Source | None) -> SourceStatus:
         """The figures as the feed shows them."""
         return SourceStatus(
-            state="online" if self.online else "offline",
-            reason="" if self.online else self.reason,
+            state="paused" if self.paused else "online" if self.online else "offline",
+            reason="" if self.online or self.paused else self.reason,
             live=source.live if source else True,
             frames=self.frames,
             fps=self.fps,

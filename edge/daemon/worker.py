@@ -3,19 +3,26 @@
 import logging
 import random
 import time
+from collections import deque
 from collections.abc import Callable
 from threading import Event, Thread
+
+import cv2
 
 from edge.config import SourceConfig
 from edge.daemon.stats import SourceStats
 from edge.errors import HedgerowError, TransientError
+from edge.feed.commands import Asked
 from edge.feed.feed import Feed
 from edge.pipeline import Pipeline
 from edge.sources import Source, open_source
+from edge.types import Observation
 
 log = logging.getLogger(__name__)
 
 BACKOFF_S = (1.0, 2.0, 5.0, 10.0, 30.0)
+PAUSE_S = 0.05
+"""How soon a paused source notices that it may go on."""
 HEALTHY_S = 60.0
 """A source that delivered for this long starts again with the shortest backoff."""
 
@@ -33,6 +40,7 @@ class Worker:
         self._config = config
         self._make = make
         self._feed = feed
+        self._wanted: deque[Asked] = deque()
         self._stopped = Event()
         self.thread = Thread(target=self._run, name=f"source {name}", daemon=True)
 
@@ -41,6 +49,19 @@ class Worker:
         self._stopped.set()
         if self.source is not None:
             self.source.stop()
+
+    def pause(self, paused: bool) -> None:
+        """From any thread: close the source, or open it again. A recording waits where it is."""
+        self.stats.paused = paused
+        if paused and self.source is not None and self.source.live:
+            self.source.stop()
+
+    def snapshot(self, asked: Asked) -> None:
+        """From any thread: publish the next frame, and answer."""
+        if self.stats.online:
+            self._wanted.append(asked)
+        else:
+            asked.refuse(f"source {self.name} delivers no frames now: {self.stats.reason}")
 
     def _run(self) -> None:
         try:
@@ -60,6 +81,9 @@ class Worker:
     def _supervise(self) -> None:
         failures = 0
         while not self._stopped.is_set():
+            if self.stats.paused:
+                self._stopped.wait(PAUSE_S)
+                continue
             began_s = time.monotonic()
             self.source = open_source(self._config)
             try:
@@ -74,7 +98,8 @@ class Worker:
                 log.warning("source %s: %s; trying again in %.0f s", self.name, error, wait_s)
                 self._stopped.wait(wait_s)
                 continue
-            return
+            if not (self.stats.paused and self.source.live):
+                return
 
     def _read(self, source: Source) -> None:
         """Raises TransientError where the source fails; open stories are ended either way."""
@@ -85,18 +110,43 @@ class Worker:
                 if not self.stats.online:
                     self._online()
                 self._feed.observe(self.name, seen, source.live)
-                if self._stopped.is_set():
+                self._show(pipeline, seen)
+                if self._stopped.is_set() or (self.stats.paused and source.live):
                     source.stop()
+                elif self.stats.paused:
+                    self._hold()
         finally:
             for event in pipeline.finish():
                 self.stats.events += 1
                 self._feed.tell(self.name, event, source.live)
             self.stats.reason = "stopped" if self._stopped.is_set() else "ended"
-            if self.stats.online:
-                self.stats.online = False
-                self._feed.available(self.name, online=False)
+            self._offline()
+
+    def _show(self, pipeline: Pipeline, seen: Observation) -> None:
+        """Publish the frame, where it is asked for or an event starts with it."""
+        starts = self._feed.snapshots and any(event.kind == "start" for event in seen.events)
+        if pipeline.last is None or not (starts or self._wanted):
+            return
+        done, jpeg = cv2.imencode(".jpg", pipeline.last.image)
+        topic = self._feed.snapshot(self.name, jpeg.tobytes()) if done else ""
+        while self._wanted:
+            asked = self._wanted.popleft()
+            asked.done(snapshot=topic) if done else asked.refuse("the frame is no picture")
+
+    def _hold(self) -> None:
+        """A recording that is paused goes on with its next frame."""
+        self._offline()
+        while self.stats.paused and not self._stopped.is_set():
+            self._stopped.wait(PAUSE_S)
 
     def _online(self) -> None:
         self.stats.online = True
         self._feed.available(self.name, online=True)
         self._feed.state(self.name, time.time())
+
+    def _offline(self) -> None:
+        while self._wanted:
+            self._wanted.popleft().refuse(f"source {self.name} delivers no frames any more")
+        if self.stats.online:
+            self.stats.online = False
+            self._feed.available(self.name, online=False)

@@ -1,27 +1,24 @@
 """Observations and events -> payloads on their topics. What the daemon tells the world."""
 
-import json
 import logging
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from threading import Lock
-from typing import Protocol
 
-from edge.config import Config
+from edge.config import FeedConfig
 from edge.feed import payloads
-from edge.feed.mqtt import Message, MqttClient
+from edge.feed.clock import Clock, Moment
+from edge.feed.journal import Entry
+from edge.feed.message import ROOT, Message
+from edge.feed.ways import Ways
 from edge.types import Event, Observation
 
 log = logging.getLogger(__name__)
 
-ROOT = "hedgerow"
-GOODBYE_S = 1.0
-"""How long the end waits for the broker's acknowledgements: exit within 2 s is the promise."""
+JUMP_S = 1.0
+"""Clocks that differ by less were only slewed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,43 +35,22 @@ class Identity:
         return replace(self, model=model)
 
 
-class Sink(Protocol):
-    """Where messages go."""
-
-    def publish(self, message: Message) -> None:
-        """Take one message; may queue it."""
-        ...
-
-    def flush(self, timeout_s: float) -> int:
-        """Wait until all is out; returns how many messages are not."""
-        ...
-
-
-class JsonLines:
-    """Events and observations as lines on stdout."""
-
-    def publish(self, message: Message) -> None:
-        """Print it if it is an event or an observation."""
-        if message.topic.endswith(("/event", "/observation")):
-            sys.stdout.write(message.payload + "\n")
-            sys.stdout.flush()
-
-    def flush(self, timeout_s: float) -> int:  # noqa: ARG002
-        """Nothing waits."""
-        return 0
-
-
 class Feed:
-    """One daemon's voice on all its sinks; thread-safe."""
+    """One daemon's voice on all its ways; thread-safe."""
 
-    def __init__(self, identity: Identity, sinks: tuple[Sink, ...], observations: bool) -> None:
+    def __init__(self, identity: Identity, ways: Ways, config: FeedConfig, clock: Clock) -> None:
         self._identity = identity
-        self._sinks = sinks
-        self._observations = observations
+        self._ways = ways
+        self._observations = config.observations
+        self.snapshots = config.snapshots
+        """Whether the picture of every event's start is wanted."""
+        self._clock = clock
         self._topic = f"{ROOT}/{identity.device}"
         self._lock = Lock()
-        self._seq = count(1)
+        self._seq = ways.outbox.numbers if ways.outbox else count(1)
         self._holding: dict[str, dict[str, Event]] = {}
+        self._offsets_s: dict[int, float] = {}
+        """By open story: wall clock minus monotonic clock when it began."""
 
     def runs_on(self, delegate: str) -> None:
         """Events name this delegate from now on."""
@@ -90,30 +66,10 @@ class Feed:
 
     def tell(self, source: str, event: Event, live: bool) -> None:
         """One event, then the state that holds after it."""
-        who = self._identity
         with self._lock:
-            payload = payloads.EventPayload(
-                event_type=event.kind,
-                id=f"{who.device}-{who.boot_id}-{event.story}",
-                seq=next(self._seq),
-                boot_id=who.boot_id,
-                device=who.device,
-                source=source,
-                label=event.label,
-                score=event.score,
-                box=event.box,
-                track=None,
-                zones=(),
-                time=payloads.iso(event.unix_s),
-                clock=payloads.Clock(synced=live and clock_synced(), virtual=not live),
-                started=payloads.iso(event.started_unix_s),
-                duration_s=event.duration_s,
-                frames_seen=event.frames_seen,
-                frames_agreeing=event.frames_agreeing,
-                model=who.model,
-                replayed=False,
-            )
-            self._send(f"{source}/event", payload.to_json())
+            now = self._clock.read()
+            event = self._on_todays_clock(event, now, live)
+            self._event(source, event, now, live)
             holding = self._holding.setdefault(source, {})
             if event.kind == "end":
                 holding.pop(event.label, None)
@@ -122,11 +78,59 @@ class Feed:
             self.state(source, event.unix_s)
         log.info("%s: %s %s %.2f", source, event.kind, event.label, event.score)
 
+    def _on_todays_clock(self, event: Event, now: Moment, live: bool) -> Event:
+        """A story that began before somebody set the clock began on another clock."""
+        began_s = self._offsets_s.setdefault(event.story, now.offset_s)
+        if event.kind == "end":
+            del self._offsets_s[event.story]
+        jump_s = now.offset_s - began_s if live else 0.0
+        if abs(jump_s) < JUMP_S:
+            return event
+        return replace(event, started_unix_s=event.started_unix_s + jump_s)
+
+    def _event(self, source: str, event: Event, now: Moment, live: bool) -> None:
+        who = self._identity
+        payload = payloads.EventPayload(
+            event_type=event.kind,
+            id=f"{who.device}-{who.boot_id}-{event.story}",
+            seq=next(self._seq),
+            boot_id=who.boot_id,
+            device=who.device,
+            source=source,
+            label=event.label,
+            score=event.score,
+            box=event.box,
+            track=None,
+            zones=(),
+            time=payloads.iso(event.unix_s),
+            clock=payloads.Clock(synced=live and now.synced, virtual=not live),
+            started=payloads.iso(event.started_unix_s),
+            duration_s=event.duration_s,
+            frames_seen=event.frames_seen,
+            frames_agreeing=event.frames_agreeing,
+            model=who.model,
+            replayed=False,
+        )
+        message = Message(f"{self._topic}/{source}/event", payload.to_json())
+        for sink in self._ways.others:
+            sink.publish(message)
+        if self._ways.outbox is not None:
+            urgent, correctable = event.kind != "update", live and not now.synced
+            self._ways.outbox.put(
+                Entry(payload.seq, message.topic, message.text, urgent, correctable,
+                      now.mono_s, now.offset_s)
+            )  # fmt: skip
+
     def state(self, source: str, unix_s: float) -> None:
         """What holds now, retained."""
         holding = self._holding.get(source, {})
         payload = payloads.state(self._identity.device, source, holding, unix_s)
         self._send(f"{source}/state", payload.to_json(), retain=True)
+
+    def snapshot(self, source: str, jpeg: bytes) -> str:
+        """A picture, not stored anywhere; returns its topic."""
+        self._send(f"{source}/snapshot", jpeg)
+        return f"{self._topic}/{source}/snapshot"
 
     def available(self, source: str, online: bool) -> None:
         """Whether a source delivers frames, retained."""
@@ -137,40 +141,18 @@ class Feed:
         self._send("status", status.to_json(), retain=True)
 
     def flush(self, timeout_s: float) -> int:
-        """Wait for the sinks; returns how many messages are not out."""
-        return sum(sink.flush(timeout_s) for sink in self._sinks)
+        """Wait for the broker; returns how many events and messages it has not acknowledged."""
+        began_s = time.monotonic()
+        missing = self._ways.outbox.flush(timeout_s) if self._ways.outbox else 0
+        left_s = max(0.0, timeout_s - (time.monotonic() - began_s))
+        return missing + (self._ways.client.flush(left_s) if self._ways.client else 0)
 
-    def _send(self, topic: str, payload: str, qos: int = 1, retain: bool = False) -> None:
+    def _send(self, topic: str, payload: str | bytes, qos: int = 1, retain: bool = False) -> None:
         message = Message(f"{self._topic}/{topic}", payload, qos, retain)
-        for sink in self._sinks:
+        if self._ways.client is not None:
+            self._ways.client.publish(message)
+        for sink in self._ways.others:
             sink.publish(message)
-
-
-@contextmanager
-def connection(config: Config) -> Iterator[MqttClient]:
-    """The daemon's MQTT connection: `online` whenever connected, `offline` when gone."""
-    topic = f"{ROOT}/{config.device}/availability"
-    will = Message(topic, "offline", retain=True)
-
-    with MqttClient(config.mqtt, f"hedgerow-{config.device}", will) as client:
-        client.publish(Message(topic, "online", retain=True))
-        try:
-            yield client
-        finally:
-            if client.connected.is_set():
-                client.publish(will)
-                client.flush(GOODBYE_S)
-
-
-def clock_synced() -> bool:
-    """Whether some time service holds the kernel's clock: adjtimex(2), TIME_ERROR is 5."""
-    import ctypes
-
-    timex = ctypes.create_string_buffer(512)
-    try:
-        return ctypes.CDLL(None).adjtimex(timex) not in (-1, 5)
-    except AttributeError:
-        return False
 
 
 def temperature_c() -> float | None:
@@ -180,17 +162,3 @@ def temperature_c() -> float | None:
         return int(text) / 1000
     except (OSError, ValueError):
         return None
-
-
-def now() -> str:
-    """This moment, ISO 8601."""
-    return payloads.iso(time.time())
-
-
-def parse(payload: str) -> dict[str, object]:
-    """A payload from the feed; empty where it is not a JSON object."""
-    try:
-        value = json.loads(payload)
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}

@@ -1,12 +1,15 @@
 """The feed's payloads: each a JSON object that names its schema."""
 
+import json
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from edge.types import Box, Detection, Event, Observation
 
+Iso = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+"""ISO 8601, UTC, milliseconds."""
 Score = Annotated[float, PlainSerializer(lambda score: round(score, 4))]
 Seconds = Annotated[float, PlainSerializer(lambda seconds: round(seconds, 3))]
 
@@ -37,6 +40,8 @@ class Clock(Payload):
     synced: bool
     virtual: bool
     """A recording: time counts from its first frame, 1970-01-01T00:00:00Z."""
+    corrected: bool = False
+    """Told before the clock was set, with the time put right since."""
 
 
 class EventPayload(Payload):
@@ -47,8 +52,9 @@ class EventPayload(Payload):
     id: str
     """The same for the start, the updates and the end of one story: device-boot-number."""
     seq: int
-    """Counts the events of one boot_id; order by it, not by time."""
+    """Counts this device's events over restarts and reboots; order by it, not by time."""
     boot_id: str
+    """One run of the daemon."""
     device: str
     source: str
     label: str
@@ -56,14 +62,15 @@ class EventPayload(Payload):
     box: Box | None
     track: int | None
     zones: tuple[str, ...]
-    time: str
+    time: Iso
     clock: Clock
-    started: str
+    started: Iso
     duration_s: Seconds
     frames_seen: int
     frames_agreeing: int
     model: ModelRef
     replayed: bool
+    """Not sent when it happened: it waited for the broker, or somebody asked for it again."""
 
 
 class Held(Payload):
@@ -71,7 +78,7 @@ class Held(Payload):
 
     label: str
     score: Score
-    since: str
+    since: Iso
 
 
 class StatePayload(Payload):
@@ -82,10 +89,10 @@ class StatePayload(Payload):
     source: str
     label: str | None
     score: Score | None
-    since: str | None
+    since: Iso | None
     labels: tuple[Held, ...]
     """All that hold, the latest first; `label`, `score` and `since` are the first of them."""
-    time: str
+    time: Iso
 
 
 class Scored(Payload):
@@ -107,7 +114,7 @@ class ObservationPayload(Payload):
     label: str
     score: Score
     detections: tuple[Scored, ...]
-    time: str
+    time: Iso
     latency_ms: Seconds
     dropped: int
     origin: str | None
@@ -117,9 +124,9 @@ class ObservationPayload(Payload):
 class SourceStatus(Payload):
     """How one source is doing."""
 
-    state: Literal["online", "offline"]
+    state: Literal["online", "paused", "offline"]
     reason: str
-    """Why it is offline; empty while it is online."""
+    """Why it is offline; else empty."""
     live: bool
     frames: int
     fps: Seconds
@@ -138,6 +145,24 @@ class DelegateStatus(Payload):
     refused: dict[str, str]
 
 
+class OutboxStatus(Payload):
+    """The events on their way to the broker."""
+
+    depth: int
+    """Events that the broker has not acknowledged yet."""
+    bytes: int
+    """What the journal holds, delivered events included."""
+    last_seq: int
+    dropped: int
+    """Events that nobody received, given up because they were too many or too old."""
+    refused: int
+    """Events that the broker would not take."""
+    durable: bool
+    """Whether events survive a power cut now."""
+    reason: str
+    """Why not; else empty."""
+
+
 class StatusPayload(Payload):
     """`status`, retained: the daemon itself."""
 
@@ -149,17 +174,37 @@ class StatusPayload(Payload):
     model: ModelRef
     delegates: DelegateStatus
     sources: dict[str, SourceStatus]
-    outbox_depth: int
-    """Messages that the broker has not acknowledged yet."""
+    outbox: OutboxStatus | None
+    """None where nothing goes to a broker."""
     dropped_messages: int
+    """Observations, snapshots and answers for which no broker was there."""
+    clock_synced: bool
     temperature_c: float | None
-    time: str
+    time: Iso
 
 
 def iso(unix_s: float) -> str:
     """Seconds since 1970 -> ISO 8601 in UTC with milliseconds."""
     moment = datetime.fromtimestamp(unix_s, UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def told_again(event: str, replayed: bool, shift_s: float) -> str:
+    """An event's JSON -> the same, marked as replayed, its times moved by so many seconds.
+
+    The journal may hold events of an older Hedgerow: only what must change is touched.
+    """
+    told = json.loads(event)
+    told["replayed"] = replayed
+    if shift_s:
+        for key in ("time", "started"):
+            told[key] = _shifted(told[key], shift_s)
+        told["clock"] = told["clock"] | {"synced": True, "corrected": True}
+    return json.dumps(told, ensure_ascii=False, separators=(",", ":"))
+
+
+def _shifted(moment: str, by_s: float) -> str:
+    return iso(datetime.fromisoformat(moment).timestamp() + by_s)
 
 
 def scored(detection: Detection) -> Scored:

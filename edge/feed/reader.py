@@ -7,8 +7,8 @@ from queue import Empty, Full, Queue
 
 from edge.config import MqttConfig
 from edge.errors import TransientError
-from edge.feed.feed import ROOT
-from edge.feed.mqtt import Message, MqttClient
+from edge.feed.message import ROOT, Message
+from edge.feed.mqtt import MqttClient
 
 BACKLOG = 10_000
 """Messages held for a reader that is slower than the feed; more are counted as missed."""
@@ -32,20 +32,15 @@ class Reader:
     """All messages of one device, or of all with `+`. `with` means: connected and subscribed."""
 
     def __init__(self, config: MqttConfig, device: str = "+") -> None:
-        self._config = config
-        self._topics = [f"{ROOT}/{device}/#"]
         self._queue: Queue[Received] = Queue(BACKLOG)
         self.missed = 0
-        self._client = self._new(config)
+        self._client = MqttClient(config, client_id="")
+        self._client.listen(f"{ROOT}/{device}/#", self._receive)
 
     def __enter__(self) -> "Reader":
         """Raises TransientError where no broker answers, FatalError where it refuses us."""
         self._client.__enter__()
-        if not self._answered() and self._client.refused_version:
-            self._client.__exit__()
-            self._client = self._new(self._config.model_copy(update={"protocol": "3.1.1"}))
-            self._client.__enter__()
-            self._answered()
+        self._answered()
         if not self._client.connected.is_set():
             self._client.__exit__()
             self._client.check()
@@ -63,14 +58,6 @@ class Reader:
             except Empty:
                 return
 
-    def _new(self, config: MqttConfig) -> MqttClient:
-        return MqttClient(
-            config,
-            client_id="",
-            on_connect=lambda: self._client.subscribe(self._topics),
-            on_message=self._receive,
-        )
-
     def _answered(self, within_s: float = 5.0) -> bool:
         until_s = time.monotonic() + within_s
         while time.monotonic() < until_s and not self._client.refused:
@@ -83,9 +70,7 @@ class Reader:
         if len(parts) not in (3, 4):
             return
         source = parts[2] if len(parts) == 4 else ""
-        received = Received(
-            parts[1], source, parts[-1], message.payload, time.time(), message.retain
-        )
+        received = Received(parts[1], source, parts[-1], message.text, time.time(), message.retain)
         try:
             self._queue.put_nowait(received)
         except Full:

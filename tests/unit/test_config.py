@@ -54,7 +54,10 @@ def test_the_shipped_file_holds_every_key_with_its_default() -> None:
         ),
         ("[source.barn]\nfps = 5", "source.barn.uri: is missing"),
         ("[source.'The Barn']\nuri = 'usb:0'", "source.The Barn"),
-        ("[mqtt]\nbroker = 'localhost'", "mqtt.broker: expected mqtt://HOST:PORT or embedded"),
+        (
+            "[mqtt]\nbroker = 'localhost'",
+            "mqtt.broker: expected mqtt://HOST:PORT, mqtts, ws, wss or embedded",
+        ),
         ("[mqtt]\nbroker = 'mqtt://h:99999'", "mqtt.broker: expected mqtt://HOST:PORT"),
         ("[events]\nenter = 60", "events.enter: expected a value less than or equal to 1, got 60"),
         ("[runtime]\nthreads = true", "runtime.threads: expected a valid integer, got True"),

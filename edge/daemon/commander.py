@@ -1,0 +1,111 @@
+"""Checked commands -> what they do to the workers, the outbox and the configuration."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from edge.daemon.worker import Worker
+from edge.errors import HedgerowError
+from edge.events import Rule
+from edge.feed import commands
+from edge.feed.commands import Asked, Command, Commands, Thresholds
+from edge.feed.outbox import Outbox
+from edge.feed.payloads import StatusPayload
+
+LEAVE_SHARE = 0.75
+"""The leave threshold, as a share of the enter threshold, where none is given."""
+
+
+class Commander:
+    """Carries out what the feed's readers ask for."""
+
+    def __init__(
+        self,
+        asked: Commands,
+        workers: list[Worker],
+        rules: dict[str, dict[str, Rule]],
+        outbox: Outbox,
+    ) -> None:
+        """`rules` by source and label: what a threshold changes, while it is in use."""
+        self._asked = asked
+        self._workers = {worker.name: worker for worker in workers}
+        self._rules = rules
+        self._outbox = outbox
+
+    def step(self, report: Callable[[], StatusPayload], reload: Callable[[], None]) -> bool:
+        """Carry out what waits; whether there was anything.
+
+        `reload` raises the HedgerowError that a new configuration runs into.
+        """
+        anything = False
+        while (asked := self._asked.take()) is not None:
+            anything = True
+            try:
+                self._carry_out(asked, asked.command, report, reload)
+            except HedgerowError as error:
+                asked.refuse(str(error))
+        return anything
+
+    def _carry_out(
+        self,
+        asked: Asked,
+        command: Command,
+        report: Callable[[], StatusPayload],
+        reload: Callable[[], None],
+    ) -> None:
+        match command:
+            case commands.Pause(source=name, paused=paused):
+                self._pause(asked, name, paused)
+            case commands.Resume(source=name):
+                self._pause(asked, name, paused=False)
+            case commands.Threshold():
+                self._threshold(asked, command)
+            case commands.Snapshot(source=name):
+                for worker in self._named(asked, name):
+                    worker.snapshot(asked)
+            case commands.Replay(from_seq=first, to_seq=last):
+                asked.done(events=self._outbox.replay(first, last))
+            case commands.Report():
+                asked.done(status=report(), thresholds=self._thresholds())
+            case commands.Reload():
+                reload()
+                asked.done()
+
+    def _named(self, asked: Asked, name: str | None) -> list[Worker]:
+        """The sources that are meant; none, and an answer, where there is no such source."""
+        if name is None:
+            return list(self._workers.values())
+        if name not in self._workers:
+            asked.refuse(f"source: there is no {name!r}; there are {', '.join(self._workers)}")
+            return []
+        return [self._workers[name]]
+
+    def _pause(self, asked: Asked, name: str | None, paused: bool) -> None:
+        workers = self._named(asked, name)
+        for worker in workers:
+            worker.pause(paused)
+        if workers:
+            asked.done()
+
+    def _threshold(self, asked: Asked, command: commands.Threshold) -> None:
+        workers = self._named(asked, command.source)
+        names = [w.name for w in workers if command.label in self._rules[w.name]]
+        leave = LEAVE_SHARE * command.enter if command.leave is None else command.leave
+        if leave > command.enter:
+            asked.refuse("leave: expected at most enter")
+        elif names:
+            for name in names:
+                rule = self._rules[name][command.label]
+                self._rules[name][command.label] = replace(rule, enter=command.enter, leave=leave)
+            asked.done()
+        elif workers:
+            labels = ", ".join(self._rules[workers[0].name])
+            asked.refuse(f"label: {command.label!r} makes no events; there are {labels}")
+
+    def _thresholds(self) -> dict[str, dict[str, Thresholds]]:
+        return {
+            source: {
+                label: Thresholds(enter=rule.enter, leave=rule.leave)
+                for label, rule in rules.items()
+            }
+            for source, rules in self._rules.items()
+        }

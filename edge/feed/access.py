@@ -1,0 +1,103 @@
+"""[mqtt] of edge.toml -> where the broker is, and what it takes to be let in."""
+
+import os
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from edge.config import MqttConfig
+from edge.errors import FatalError
+
+PORTS = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443}
+CREDENTIAL = "mqtt-password"
+"""The name of the systemd credential that is used where password_file is not set."""
+
+UNANSWERED = 3
+"""So many connections closed without an answer: perhaps it speaks no MQTT 5."""
+TOO_LARGE = (129, 130, 149)
+"""How connections end whose broker will not take a message: mosquitto's PUBACK for one over its
+message_size_limit is malformed, and paho ends the connection for it."""
+UNSUPPORTED_VERSION = 132
+REFUSALS = {
+    UNSUPPORTED_VERSION: 'it speaks no MQTT 5: set mqtt.protocol = "3.1.1"',
+    133: "it refuses the client id",
+    134: "it refuses the user name or password",
+    135: "it refuses the user name or password",
+    138: "it has banned this client",
+}
+"""CONNACK reason codes that no retry mends: MQTT 5.0, section 3.2.2.2."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A broker's address without secrets."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str = "/mqtt"
+    """Of a WebSocket."""
+
+    @property
+    def tls(self) -> bool:
+        """Whether the connection is encrypted."""
+        return self.scheme in ("mqtts", "wss")
+
+    @property
+    def websocket(self) -> bool:
+        """Whether MQTT travels in a WebSocket."""
+        return self.scheme in ("ws", "wss")
+
+    def __str__(self) -> str:
+        path = self.path if self.websocket else ""
+        return f"{self.scheme}://{self.host}:{self.port}{path}"
+
+
+def address(broker: str) -> Address:
+    """`mqtt://HOST:PORT`, mqtts, ws, wss or `embedded:PORT` -> where to connect."""
+    if broker.startswith("embedded"):
+        return Address("mqtt", "127.0.0.1", int(broker.partition(":")[2] or 1883))
+    parts = urlsplit(broker)
+    port = parts.port or PORTS[parts.scheme]
+    return Address(parts.scheme, parts.hostname or "127.0.0.1", port, parts.path or "/mqtt")
+
+
+def password(config: MqttConfig) -> str | None:
+    """From password_file, else from systemd's credential. Raises FatalError naming the file."""
+    path = config.password_file
+    if path is None:
+        folder = os.environ.get("CREDENTIALS_DIRECTORY")
+        path = Path(folder) / CREDENTIAL if folder else None
+        if path is None or not path.exists():
+            return None
+    try:
+        return path.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
+        raise FatalError(f"mqtt.password_file: {path}: {reason}") from None
+
+
+def tls(config: MqttConfig) -> ssl.SSLContext:
+    """Who is trusted, and who we are. Raises FatalError naming the key and the file."""
+    try:
+        context = ssl.create_default_context(cafile=config.ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise FatalError(f"mqtt.ca_file: {config.ca_file}: {_reason(error)}") from None
+    if config.cert_file is not None:
+        try:
+            context.load_cert_chain(config.cert_file, config.key_file, password=_no_passphrase)
+        except (OSError, ssl.SSLError, ValueError) as error:
+            files = " and ".join(str(f) for f in (config.cert_file, config.key_file) if f)
+            raise FatalError(f"mqtt.cert_file: {files}: {_reason(error)}") from None
+    return context
+
+
+def _no_passphrase() -> str:
+    raise ValueError("the key has a passphrase: store it without one, readable by the service only")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ssl.SSLError):
+        return f"is not what TLS needs: {error.reason or error}"
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)

@@ -1,0 +1,62 @@
+"""Where a device's journal lies, and what becomes of a file that cannot be used."""
+
+import logging
+import sqlite3
+from pathlib import Path
+
+from edge.config import OutboxConfig, state_dir
+from edge.errors import FatalError
+from edge.feed.journal import Journal
+
+log = logging.getLogger(__name__)
+
+NOT_A_JOURNAL = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def open_journal(path: Path | None, limits: OutboxConfig) -> tuple[Journal, str]:
+    """The journal, and why it is only in memory; empty where it is on the disk.
+
+    A damaged file is moved aside. Raises FatalError where another daemon holds the file.
+    """
+    if path is None:
+        return Journal(None, limits), "there is no state directory"
+    for _ in range(2):
+        try:
+            return Journal(path, limits), ""
+        except sqlite3.Error as error:
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            if code == sqlite3.SQLITE_BUSY:
+                raise FatalError(
+                    f"{path}: another daemon holds this outbox: stop it, or give this one a "
+                    "device id of its own (--device)"
+                ) from None
+            reason = str(error)
+            if code not in NOT_A_JOURNAL or not set_aside(path):
+                break
+        except OSError as error:
+            reason = error.strerror or str(error)
+            break
+    log.warning("outbox %s: %s; events wait in memory only", path, reason)
+    return Journal(None, limits), f"{path}: {reason}"
+
+
+def set_aside(path: Path) -> bool:
+    """Move a damaged journal out of the way; whether that was possible."""
+    aside = path.with_suffix(".damaged")
+    try:
+        path.rename(aside)
+        log_file = Path(f"{path}-wal")
+        if log_file.exists():
+            log_file.rename(f"{aside}-wal")
+    except OSError:
+        return False
+    log.error("outbox %s: is damaged: moved to %s; a new one begins", path, aside)
+    return True
+
+
+def default_path(limits: OutboxConfig, device: str) -> Path | None:
+    """Where a device's journal lies: outbox.folder, else systemd's, else the user's."""
+    try:
+        return (limits.folder or state_dir()) / f"{device}.outbox"
+    except RuntimeError:  # somebody without a home
+        return None

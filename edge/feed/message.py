@@ -1,0 +1,31 @@
+"""What goes over MQTT: a topic and a payload."""
+
+from dataclasses import dataclass
+
+ROOT = "hedgerow"
+"""The first part of every topic of the feed; the second is the device's id."""
+PACKET_HEADER = 16
+"""What MQTT adds to topic and payload at most, bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One MQTT message. QoS 0 or 1."""
+
+    topic: str
+    payload: str | bytes
+    qos: int = 1
+    retain: bool = False
+
+    @property
+    def text(self) -> str:
+        """The payload as text; what is no UTF-8 is replaced."""
+        if isinstance(self.payload, str):
+            return self.payload
+        return self.payload.decode("utf-8", "replace")
+
+    @property
+    def size(self) -> int:
+        """Bytes on the line, at most."""
+        payload = self.payload.encode() if isinstance(self.payload, str) else self.payload
+        return len(self.topic.encode()) + len(payload) + PACKET_HEADER

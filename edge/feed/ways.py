@@ -1,0 +1,100 @@
+"""A configuration -> the ways on which the feed leaves the device, opened and closed in order."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from edge.config import Config
+from edge.feed import access, journal_file
+from edge.feed.clock import Clock
+from edge.feed.commands import Commands
+from edge.feed.message import ROOT, Message
+from edge.feed.mqtt import MqttClient
+from edge.feed.outbox import Outbox
+
+GOODBYE_S = 0.7
+"""How long the end waits for the broker's acknowledgements: exit within 2 s is the promise."""
+
+
+class Sink(Protocol):
+    """Where messages go beside MQTT."""
+
+    def publish(self, message: Message) -> None:
+        """Take one message; may lose it."""
+        ...
+
+
+class JsonLines:
+    """Events and observations as lines on stdout."""
+
+    def publish(self, message: Message) -> None:
+        """Print it if it is an event or an observation."""
+        if message.topic.endswith(("/event", "/observation")):
+            sys.stdout.write(message.text + "\n")
+            sys.stdout.flush()
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """How the feed leaves the device."""
+
+    client: MqttClient | None = None
+    outbox: Outbox | None = None
+    """Where events go on their way to the client's broker."""
+    commands: Commands | None = None
+    """What the feed's readers ask for."""
+    others: tuple[Sink, ...] = ()
+
+
+@contextmanager
+def open_ways(config: Config, json_lines: bool, mqtt: bool) -> Iterator[Ways]:
+    """MQTT with its outbox, and the other sinks.
+
+    Raises FatalError where the broker's address, a file or the journal cannot be used.
+    """
+    others: tuple[Sink, ...] = (JsonLines(),) if json_lines else ()
+    if not mqtt:
+        yield Ways(others=others)
+        return
+    embedded = config.mqtt.broker.startswith("embedded")
+    with ExitStack() as stack:
+        if embedded:
+            from edge.feed.broker import EmbeddedBroker
+
+            stack.enter_context(EmbeddedBroker(access.address(config.mqtt.broker).port))
+            section = config.mqtt.model_copy(update={"protocol": "3.1.1"})
+            config = config.model_copy(update={"mqtt": section})
+        client = stack.enter_context(_connection(config))
+        path = None if embedded else journal_file.default_path(config.outbox, config.device)
+        _forget_others(config, client)
+        outbox = stack.enter_context(Outbox(path, config.outbox, client, Clock()))
+        yield Ways(client, outbox, Commands(config.device, client, Clock()), others)
+
+
+@contextmanager
+def _connection(config: Config) -> Iterator[MqttClient]:
+    """The daemon's MQTT connection: `online` whenever connected, `offline` when gone."""
+    topic = f"{ROOT}/{config.device}/availability"
+    will = Message(topic, "offline", retain=True)
+    with MqttClient(config.mqtt, f"hedgerow-{config.device}", will) as client:
+        client.publish(Message(topic, "online", retain=True))
+        try:
+            yield client
+        finally:
+            if client.connected.is_set():
+                client.publish(will)
+                client.flush(GOODBYE_S)
+
+
+def _forget_others(config: Config, client: MqttClient) -> None:
+    """Sources that are configured no more leave nothing retained behind."""
+
+    def look(message: Message) -> None:
+        source = message.topic.split("/")[2]
+        if message.retain and message.payload and source not in config.source:
+            client.publish(Message(message.topic, "", retain=True))
+
+    for kind in ("availability", "state"):
+        client.listen(f"{ROOT}/{config.device}/+/{kind}", look)

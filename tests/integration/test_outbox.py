@@ -1,0 +1,327 @@
+"""No event is lost, whoever is killed: the daemon, the broker, the line between them.
+
+The events come from tests/feed_source.py, which tells them through the daemon's own Feed, Outbox
+and MQTT connection; test_run.py does the same with `edge run` and a video.
+"""
+
+import json
+import os
+import random
+import resource
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+from paho.mqtt import client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+
+from edge.config import MqttConfig, OutboxConfig
+from edge.feed.clock import Clock
+from edge.feed.journal import Entry
+from edge.feed.mqtt import MqttClient
+from edge.feed.outbox import Outbox
+from tests.conftest import REPOSITORY, Mosquitto
+from tests.proxy import Proxy
+
+EVENTS = int(os.environ.get("HEDGEROW_CHAOS_EVENTS", "10000"))
+SOURCES = 3
+KEEPS = "allow_anonymous true\npersistence true\npersistence_location {}/\nmax_queued_messages 0\n"
+"""A mosquitto that is stopped, not killed, keeps what it owes to its readers."""
+
+
+class Listener:
+    """A reader with a session of its own on the broker: what it was sent, in order."""
+
+    def __init__(self, port: int) -> None:
+        self.events: list[dict[str, Any]] = []
+        self._client = paho.Client(
+            CallbackAPIVersion.VERSION2, "listener", clean_session=False, protocol=paho.MQTTv311
+        )
+        self._client.reconnect_delay_set(0.05, 0.2)  # type: ignore[arg-type]
+        self._client.on_connect = lambda client, *_: client.subscribe("hedgerow/+/+/event", 1)
+        self._client.on_message = lambda _c, _d, m: self.events.append(json.loads(m.payload))
+        self._client.connect_async("127.0.0.1", port)
+
+    def __enter__(self) -> "Listener":
+        self._client.loop_start()
+        until(self._client.is_connected)
+        time.sleep(0.2)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+        self._client.on_connect = self._client.on_message = None
+
+    def check(self, total: int) -> int:
+        """All there, in order of each source, duplicates only with the same id; counts them."""
+        order: dict[str, list[int]] = defaultdict(list)
+        known: dict[int, tuple[object, ...]] = {}
+        for event in self.events:
+            number, source = event["frames_seen"], event["source"]
+            name = (event["id"], event["seq"], event["boot_id"])
+            if number in known:
+                assert known[number] == name, "the same event with another id"
+                continue
+            known[number] = name
+            order[source].append(number)
+        lost = set(range(1, total + 1)) - set(known)
+        assert not lost, f"{len(lost)} lost, the first of them {min(lost)}"
+        for numbers in order.values():
+            assert numbers == sorted(numbers), "out of order"
+        assert len({name[1:] for name in known.values()}) == len(known)
+        return len(self.events) - len(known)
+
+
+class Source:
+    """tests/feed_source.py in a process of its own."""
+
+    def __init__(self, folder: Path, broker: str, **outbox: object) -> None:
+        self._config = folder / "edge.toml"
+        settings = "".join(f"{key} = {value}\n" for key, value in outbox.items())
+        self._config.write_text(
+            f'device = "field"\n[mqtt]\nbroker = "{broker}"\n[outbox]\n{settings}'
+            f'folder = "{folder}/state"\n'
+        )
+        self.stored = self.continued = 0
+        self.missing: int | None = None
+        self.errors = folder / "errors.txt"
+        self.process: subprocess.Popen[str] | None = None
+
+    def start(self, total: int, rate: float = 0.0, limit: int = 0) -> None:
+        """`limit`: no file may grow beyond it, bytes."""
+        program = (sys.executable, "-m", "tests.feed_source")
+        with self.errors.open("a") as errors:
+            self.process = subprocess.Popen(
+                [*program, str(self._config), str(total), str(SOURCES), str(rate)],
+                stdout=subprocess.PIPE, stderr=errors, text=True, cwd=REPOSITORY,
+            )  # fmt: skip
+        if limit:
+            self.limit(limit)
+        Thread(target=self._listen, args=(self.process,), daemon=True).start()
+
+    def limit(self, size: int) -> None:
+        assert self.process is not None
+        sizes = (size, resource.RLIM_INFINITY)
+        resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, sizes)
+
+    def _listen(self, process: "subprocess.Popen[str]") -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            word, _, number = line.partition(" ")
+            if not number.strip().isdecimal():
+                continue  # cut off by the kill
+            match word:
+                case "from":
+                    assert int(number) > self.stored, "the journal has lost what was stored"
+                    self.continued = int(number)
+                case "stored" if line.endswith("\n"):
+                    self.stored = int(number)
+                case "missing":
+                    self.missing = int(number)
+        process.stdout.close()
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def wait(self, timeout_s: float = 60) -> None:
+        assert self.process is not None
+        self.process.wait(timeout=timeout_s)
+        assert self.process.returncode == 0, self.errors.read_text()
+        until(lambda: self.missing is not None)
+        assert self.missing == 0
+
+
+def until(fulfilled: Any, timeout_s: float = 20.0) -> None:
+    end_s = time.monotonic() + timeout_s
+    while not fulfilled():
+        assert time.monotonic() < end_s, "in vain"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    folder = tmp_path / "broker"
+    folder.mkdir()
+    made = Mosquitto(folder, KEEPS.format(folder))
+    made.start()
+    yield made
+    made.stop()
+
+
+def test_chaos(broker: Mosquitto, tmp_path: Path) -> None:
+    """The daemon is killed 20 times and the broker stopped 20 times while 10,000 events are told.
+
+    HEDGEROW_CHAOS_SEED repeats a run, HEDGEROW_CHAOS_EVENTS changes its size.
+    """
+    seed = int(os.environ.get("HEDGEROW_CHAOS_SEED", str(random.randrange(10**6))))
+    print(f"HEDGEROW_CHAOS_SEED={seed}")
+    chance = random.Random(seed)
+    source = Source(tmp_path, broker.address, replay_per_s=5000.0)
+    blows = ["kill"] * 20 + ["stop"] * 20
+    chance.shuffle(blows)
+    marks = sorted(chance.randrange(EVENTS) for _ in blows)
+    with Listener(broker.port) as listener:
+        source.start(EVENTS)
+        for blow, mark in zip(blows, marks, strict=True):
+            until(lambda mark=mark: source.stored >= mark)
+            time.sleep(chance.uniform(0, 0.05))
+            if blow == "kill":
+                source.kill()
+                source.start(EVENTS)
+            else:
+                broker.stop()
+                time.sleep(chance.uniform(0, 0.3))
+                broker.start()
+        source.wait(120)
+        until(lambda: len({e["frames_seen"] for e in listener.events}) == EVENTS)
+        twice = listener.check(EVENTS)
+    print(f"{EVENTS} events, 0 lost, 0 out of order, {twice} twice")
+
+
+def test_a_line_that_is_reset_or_swallows_everything_loses_nothing(
+    broker: Mosquitto, tmp_path: Path
+) -> None:
+    chance = random.Random(7)
+    with Proxy(broker.port) as proxy, Listener(broker.port) as listener:
+        source = Source(tmp_path, proxy.address)
+        source.start(1500, rate=300)
+        for turn in range(8):
+            until(lambda turn=turn: source.stored >= 150 * (turn + 1))
+            if turn % 2:
+                proxy.black_hole.set()
+                time.sleep(chance.uniform(0.1, 0.5))
+                proxy.reset()
+                proxy.black_hole.clear()
+            else:
+                proxy.reset()
+        source.wait()
+        until(lambda: len({e["frames_seen"] for e in listener.events}) == 1500)
+        listener.check(1500)
+
+
+def test_a_daemon_that_was_killed_without_a_broker_delivers_with_the_next(tmp_path: Path) -> None:
+    folder = tmp_path / "broker"
+    folder.mkdir()
+    late = Mosquitto(folder)
+    source = Source(tmp_path, late.address)
+    source.start(300)
+    until(lambda: source.stored == 300)
+    source.kill()
+    late.start()
+    try:
+        with Listener(late.port) as listener:
+            source.start(300)
+            source.wait()
+            until(lambda: len(listener.events) == 300)
+            assert listener.check(300) == 0
+            assert all(event["replayed"] for event in listener.events)
+            assert source.continued == 301
+    finally:
+        late.stop()
+
+
+def test_a_full_disk_delays_nothing_and_is_reported(broker: Mosquitto, tmp_path: Path) -> None:
+    """RLIMIT_FSIZE: the journal cannot grow; SQLite sees the same as on a full disk."""
+    source = Source(tmp_path, broker.address)
+    with Listener(broker.port) as listener:
+        source.start(1200, rate=300, limit=200_000)
+        until(lambda: "events wait in memory meanwhile" in source.errors.read_text())
+        assert source.stored < 100
+        until(lambda: len(listener.events) >= source.stored + 100)
+        source.limit(resource.RLIM_INFINITY)
+        until(lambda: "takes events again" in source.errors.read_text())
+        source.wait()
+        until(lambda: len(listener.events) >= 1200)
+        listener.check(1200)
+
+
+def test_a_damaged_journal_is_moved_aside(broker: Mosquitto, tmp_path: Path) -> None:
+    source = Source(tmp_path, broker.address)
+    with Listener(broker.port) as listener:
+        source.start(500)
+        source.wait()
+        journal = tmp_path / "state" / "field.outbox"
+        data = journal.read_bytes()
+        journal.write_bytes(data[:12288] + random.Random(1).randbytes(len(data) - 12288))
+        source.missing, source.stored, told = None, 0, len(listener.events)
+        source.start(300)
+        source.wait()
+        until(lambda: len(listener.events) >= told + 300)
+    assert "is damaged: moved to" in source.errors.read_text()
+    assert journal.with_suffix(".damaged").exists()
+
+
+def test_a_journal_that_is_damaged_while_it_is_used(broker: Mosquitto, tmp_path: Path) -> None:
+    path = tmp_path / "state" / "field.outbox"
+    section = MqttConfig(broker=broker.address)
+    with MqttClient(section, "field") as client, Listener(broker.port) as listener:
+        with Outbox(path, OutboxConfig(), client, Clock()) as outbox:
+            for _ in range(2000):
+                put(outbox)
+            assert outbox.flush(20) == 0
+        with Outbox(path, OutboxConfig(), client, Clock()) as outbox:
+            with path.open("r+b") as file:
+                file.seek(4096 * 20)
+                file.write(random.Random(1).randbytes(4096 * 100))
+            outbox.replay(1)
+            until(path.with_suffix(".damaged").exists)
+            put(outbox)
+            assert outbox.flush(20) == 0
+            until(lambda: listener.events[-1]["seq"] == 2001)
+            assert outbox.status().durable
+
+
+def put(outbox: Outbox) -> None:
+    seq = next(outbox.numbers)
+    payload = json.dumps({"seq": seq, "pad": "x" * 600})
+    outbox.put(Entry(seq, "hedgerow/field/cam/event", payload, True, False, time.monotonic(), 0.0))
+
+
+def test_a_broker_that_accepts_and_never_acknowledges(tmp_path: Path) -> None:
+    from tests.mute_broker import MuteBroker
+
+    with MuteBroker() as mute:
+        source = Source(tmp_path, mute.address)
+        source.start(300)
+        until(lambda: source.stored == 300)
+        until(lambda: sum(topic.endswith("/event") for topic in mute.topics) == 100)
+        time.sleep(0.3)
+        assert sum(topic.endswith("/event") for topic in mute.topics) == 100, "the window"
+        source.kill()
+    folder = tmp_path / "broker"
+    folder.mkdir()
+    good = Mosquitto(folder)
+    good.start()
+    try:
+        with Listener(good.port) as listener:
+            again = Source(tmp_path, good.address)
+            again.start(300)
+            again.wait()
+            until(lambda: len(listener.events) == 300)
+            listener.check(300)
+    finally:
+        good.stop()
+
+
+@pytest.mark.parametrize("limit", ["message_size_limit 400", "max_packet_size 400"])
+def test_a_payload_over_the_brokers_limit_is_set_aside(tmp_path: Path, limit: str) -> None:
+    folder = tmp_path / "broker"
+    folder.mkdir()
+    strict = Mosquitto(folder, f"allow_anonymous true\n{limit}\n")
+    strict.start()
+    try:
+        source = Source(tmp_path, strict.address)
+        source.start(20)
+        source.wait()
+    finally:
+        strict.stop()
+    assert "refuses event 20: " in source.errors.read_text()
