@@ -1,8 +1,8 @@
 """One way to classify pictures, timed: run by against.py, each in the Python that has it.
 
-`python one_interpreter.py edge|mediapipe MODEL SIDE THREADS PICTURE...` prints one JSON line: milliseconds
-a picture (median) from decoded pixels to labels, and the first label's index of each picture and
-of each picture that was scaled to SIDE before: then all see the same pixels.
+`python one_interpreter.py edge|mediapipe MODEL SIDE THREADS PICTURE...` prints one JSON line:
+milliseconds a picture (median) from decoded pixels to labels, and the first label's index of each
+picture, and of each picture that was scaled to SIDE before: then all see the same pixels.
 """
 
 import json
@@ -61,7 +61,7 @@ def main() -> None:
     """Once to warm up, then three times over the pictures."""
     kind, path, side, threads, *pictures = sys.argv[1:]
     cv2.setNumThreads(1)
-    images = [cv2.imread(picture) for picture in pictures]
+    images: list[Any] = [cv2.imread(picture) for picture in pictures]
     name, classify = {"edge": edge, "mediapipe": mediapipe}[kind](Path(path), int(threads))
     firsts = [classify(image) for image in images]
     size = (int(side), int(side))
