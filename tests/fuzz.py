@@ -150,6 +150,7 @@ def run(count: int, seed: int, first: int = 0) -> tuple[collections.Counter[str]
             crashes.append(f"file {number + len(seen)} (seed {seed}): {child.returncode} {last}")
             size = len(seen) + 1
         number += size
+        print(f"{number - first} of {count}, {len(crashes)} crashes", file=sys.stderr, flush=True)
     return outcomes, crashes
 
 

@@ -91,17 +91,7 @@ class Bench:
             "resident_mib": _resident_mib(),
         }
         if rounds:
-            bare, whole = zip(*rounds, strict=True)
-            ratios = sorted(w / b for b, w in rounds)
-            result |= {
-                "bare_per_s": statistics.median(bare),
-                "pipeline_per_s": statistics.median(whole),
-                "throughput_ratio": statistics.median(ratios),
-                "throughput_ratio_quartiles": [
-                    ratios[len(ratios) // 4],
-                    ratios[3 * len(ratios) // 4],
-                ],
-            }
+            result |= _throughput(rounds)
         runtime.close()
         return result
 
@@ -140,14 +130,39 @@ def pipeline(loaded: Model, runtime: Runtime, source: Source) -> Pipeline:
     )
 
 
-def _round(loaded: Model, runtime: Runtime, pictures: list[Image]) -> tuple[float, float]:
-    """Inferences a second, bare and through the pipeline, one right after the other."""
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """Bare and through the pipeline, one right after the other."""
+
+    bare_per_s: float
+    whole_per_s: float
+    bare_cpu_s: float
+    whole_cpu_s: float
+
+
+def _round(loaded: Model, runtime: Runtime, pictures: list[Image]) -> _Round:
+    began_cpu_s = time.process_time()
     bare_s = _bare(runtime, SLICE_S)
-    source = Made(pictures, len(bare_s))
-    began_s = time.monotonic()
-    for _ in pipeline(loaded, runtime, source):
+    bare_cpu_s = time.process_time() - began_cpu_s
+    count = len(bare_s)
+    began_s, began_cpu_s = time.monotonic(), time.process_time()
+    for _ in pipeline(loaded, runtime, Made(pictures, count)):
         pass
-    return len(bare_s) / sum(bare_s), len(bare_s) / (time.monotonic() - began_s)
+    took_s, cpu_s = time.monotonic() - began_s, time.process_time() - began_cpu_s
+    return _Round(count / sum(bare_s), count / took_s, bare_cpu_s / count, cpu_s / count)
+
+
+def _throughput(rounds: list[_Round]) -> dict[str, Any]:
+    """Medians over the rounds; the ratio's quartiles say how much else was running."""
+    ratios = sorted(turn.whole_per_s / turn.bare_per_s for turn in rounds)
+    return {
+        "bare_per_s": statistics.median(turn.bare_per_s for turn in rounds),
+        "pipeline_per_s": statistics.median(turn.whole_per_s for turn in rounds),
+        "throughput_ratio": statistics.median(ratios),
+        "throughput_ratio_quartiles": [ratios[len(ratios) // 4], ratios[3 * len(ratios) // 4]],
+        "bare_cpu_ms": 1000 * statistics.median(turn.bare_cpu_s for turn in rounds),
+        "pipeline_cpu_ms": 1000 * statistics.median(turn.whole_cpu_s for turn in rounds),
+    }
 
 
 def _bare(runtime: Runtime, seconds: float) -> list[float]:
@@ -213,6 +228,10 @@ def table(result: dict[str, Any]) -> str:
             f"throughput        bare {result['bare_per_s']:.1f}/s, pipeline "
             f"{result['pipeline_per_s']:.1f}/s, ratio {result['throughput_ratio']:.3f} "
             f"({low:.3f} to {high:.3f})"
+        )
+        lines.append(
+            f"CPU at full speed bare {result['bare_cpu_ms']:.3f} ms, pipeline "
+            f"{result['pipeline_cpu_ms']:.3f} ms a frame"
         )
     lines.append(f"CPU per frame     {result['cpu_ms_per_frame']:.2f} ms")
     lines.append(f"resident memory   {result['resident_mib']:.0f} MiB")

@@ -109,7 +109,7 @@ static int invoke(Context *context, Node *node) {
   }
   if (now && !strcmp(mode, "crash")) raise(SIGSEGV);
   while (now && !strcmp(mode, "hang")) pause();
-  if (now && !strcmp(mode, "slow")) usleep(100000);
+  if (now && !strcmp(mode, "slow")) usleep(200000);
   Tensor *to = &context->tensors[node->outputs->data[0]];
   for (int i = 0; i < node->inputs->size; i++) {
     Tensor *from = &context->tensors[node->inputs->data[i]];
