@@ -19,7 +19,7 @@ from converter.options import (
     read_labels,
     read_thresholds,
 )
-from edge.errors import HedgerowError
+from edge.errors import HedgerowError, TransientError
 
 INTERRUPTED = 130
 A_PATH = click.Path(path_type=Path)
@@ -192,6 +192,12 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
+    except MemoryError:
+        click.echo("converter: error: not enough memory: close other programs", err=True)
+        sys.exit(TransientError.exit_status)
+    except OSError as error:
+        click.echo(f"converter: error: {error.filename or 'system'}: {error.strerror}", err=True)
+        sys.exit(TransientError.exit_status)
     except (click.Abort, KeyboardInterrupt):
         click.echo("converter: interrupted", err=True)
         sys.exit(INTERRUPTED)

@@ -1,8 +1,8 @@
 """A float network and pictures -> int8 candidates, and the one that strays least from float.
 
-Candidates are compared on pictures that neither calibrate nor measure, by how far their
-probabilities lie from the float network's: accuracy on some hundred pictures cannot tell
-candidates apart, and would be chosen by luck.
+Candidates are compared on pictures that do not measure, a third of which did not calibrate
+either, by how far their probabilities lie from the float network's: accuracy on some hundred
+pictures cannot tell candidates apart, and would be chosen by luck.
 """
 
 import time

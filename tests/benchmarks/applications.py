@@ -83,6 +83,9 @@ def rounding(network: Any, batch: npt.NDArray[np.float32]) -> float:
     class Rounded(keras.layers.Layer):  # type: ignore[misc]
         """256 steps between the smallest and the largest value, zero among them."""
 
+        def compute_output_spec(self, values: Any) -> Any:
+            return keras.KerasTensor(values.shape, values.dtype)
+
         def call(self, values: Any) -> Any:
             ops = keras.ops
             low, high = ops.minimum(ops.min(values), 0.0), ops.maximum(ops.max(values), 0.0)
