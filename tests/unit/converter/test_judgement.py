@@ -82,8 +82,8 @@ def test_without_labels_nothing_is_gated() -> None:
     assert not verdict.gated
 
 
-def candidate(name: str, divergences: list[float]) -> Candidate:
-    return Candidate(name, b"", b"", np.array(divergences), 1.0, 0.0)
+def candidate(name: str, divergences: list[float], agreement: float = 1.0) -> Candidate:
+    return Candidate(name, b"", b"", np.array(divergences), agreement, 0.0)
 
 
 def test_the_simplest_of_equals_is_kept_and_a_clearly_better_one_is_taken() -> None:
@@ -92,5 +92,7 @@ def test_the_simplest_of_equals_is_kept_and_a_clearly_better_one_is_taken() -> N
     better = candidate("better", [0.01, 0.02, 0.01, 0.01])
     assert best([plain, alike]).name == "plain"
     assert best([plain, alike, better]).name == "better"
+    other_labels = candidate("other labels", [0.0, 0.0, 0.0, 0.0], agreement=0.98)
+    assert best([plain, other_labels]).name == "plain"
     with pytest.raises(FatalError, match="no int8 candidate"):
         best([])
