@@ -206,8 +206,9 @@ def quantize(bench: Bench, ranged: bytes) -> bytes:
 def best(found: list[Candidate]) -> Candidate:
     """Of those that change the fewest labels, the simplest that is not provably further off.
 
-    Labels come first, because they are what the device reports. Then divergence: within one standard error of the difference, picture by picture, two are alike: the rule of
-    one standard error (Breiman et al. 1984, Classification and Regression Trees, section 3.4.3).
+    Labels come first, because they are what the device reports. Then divergence: within one
+    standard error of the difference, picture by picture, two are alike: the rule of one standard
+    error (Breiman et al. 1984, Classification and Regression Trees, section 3.4.3).
     """
     if not found:
         raise FatalError("no int8 candidate could be made")
