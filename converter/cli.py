@@ -1,6 +1,7 @@
 """The command `converter`: arguments -> conversion, evaluation; errors -> one line."""
 
 import json
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -19,9 +20,11 @@ from converter.options import (
     read_labels,
     read_thresholds,
 )
-from edge.errors import HedgerowError
+from edge.errors import HedgerowError, TransientError
 
 INTERRUPTED = 130
+MISTAKE = 70
+"""EX_SOFTWARE of sysexits.h."""
 A_PATH = click.Path(path_type=Path)
 DATA_HELP = "A folder per class, a list file (path label), or a folder of unlabelled pictures."
 NORMALIZE_HELP = (
@@ -192,6 +195,22 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
+    except MemoryError:
+        click.echo("converter: error: not enough memory: close other programs", err=True)
+        sys.exit(TransientError.exit_status)
+    except OSError as error:
+        click.echo(f"converter: error: {error.filename or 'system'}: {error.strerror}", err=True)
+        sys.exit(TransientError.exit_status)
     except (click.Abort, KeyboardInterrupt):
         click.echo("converter: interrupted", err=True)
         sys.exit(INTERRUPTED)
+    except Exception as error:
+        if os.environ.get("HEDGEROW_TRACE"):
+            raise
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        click.echo(
+            f"converter: error: a mistake in the converter itself: {text[:300]} "
+            "(HEDGEROW_TRACE=1 shows where; please report it)",
+            err=True,
+        )
+        sys.exit(MISTAKE)

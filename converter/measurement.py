@@ -83,7 +83,7 @@ def calibrated(pair: Pair, prepared: Prepared, facts: dict[str, Any]) -> Contrac
     Kept at 1 where it would not lessen the calibration error on the held-out pictures.
     """
     contract, held_out = prepared.contract, prepared.split.held_out
-    fitting = _joined(prepared.split.calibration, prepared.split.choosing)
+    fitting = prepared.split.choosing
     if held_out.truth is None or fitting.truth is None or prepared.sigmoid:
         return contract
     _, scores = pair.scores(contract, fitting)
@@ -101,16 +101,6 @@ def calibrated(pair: Pair, prepared: Prepared, facts: dict[str, Any]) -> Contrac
         "temperature_fitted": value,
     }
     return warm if used else contract
-
-
-def _joined(one: Photos, other: Photos) -> Photos:
-    if one.paths == other.paths:
-        return one
-    truth = None
-    if one.truth is not None and other.truth is not None:
-        truth = np.concatenate([one.truth, other.truth])
-    pixels = np.concatenate([one.pixels, other.pixels])
-    return Photos(pixels, truth, one.paths + other.paths, ())
 
 
 def with_reject(

@@ -17,8 +17,9 @@ from edge.errors import FatalError
 from edge.model import Contract, InputContract, OutputContract, RejectRule
 from edge.runtime.litert import LiteRt
 
-CHOOSING_SHARE = 1 / 3
-"""Of the pictures that are not for measuring; 16 to 32 suffice to calibrate."""
+KEPT_FROM_CALIBRATION = 1 / 3
+"""Of the pictures that are not for measuring; 16 to 32 suffice to calibrate. All of them choose:
+the ones kept back alone were too few to tell candidates apart."""
 
 ENOUGH_TO_CHOOSE = 30
 
@@ -208,12 +209,10 @@ def _split(photos: Photos, contract: Contract, scratch: Path, options: Options) 
 
 
 def split(photos: Photos, rows: Rows, others: Rows) -> Split:
-    """Calibrate on two thirds of `rows`, choose on the rest of them, measure on the others."""
+    """Calibrate on two thirds of `rows`, choose on all of them, measure on the others."""
     calibration = choosing = rows
     if len(rows) >= ENOUGH_TO_CHOOSE:
-        part = max(1, round(1 / CHOOSING_SHARE))
-        choosing = rows[::part]
-        calibration = np.setdiff1d(rows, choosing)
+        calibration = np.setdiff1d(rows, rows[:: round(1 / KEPT_FROM_CALIBRATION)])
     apart = len(others) >= pictures.FEWEST
     measured = others if apart else np.arange(len(photos.paths))
     return Split(photos.take(calibration), photos.take(choosing), photos.take(measured), apart)

@@ -1,8 +1,9 @@
 """A float network and pictures -> int8 candidates, and the one that strays least from float.
 
-Candidates are compared on pictures that neither calibrate nor measure, by how far their
-probabilities lie from the float network's: accuracy on some hundred pictures cannot tell
-candidates apart, and would be chosen by luck.
+Candidates are compared on pictures that do not measure, a third of which did not calibrate
+either: by how many labels they change, then by how far their probabilities lie from the float
+network's. Accuracy on some hundred pictures cannot tell candidates apart, and would be chosen by
+luck.
 """
 
 import time
@@ -203,15 +204,18 @@ def quantize(bench: Bench, ranged: bytes) -> bytes:
 
 
 def best(found: list[Candidate]) -> Candidate:
-    """The simplest one that is not provably worse than the closest to float.
+    """Of those that change the fewest labels, the simplest that is not provably further off.
 
-    Within one standard error of the difference, picture by picture, two are alike: the rule of
-    one standard error (Breiman et al. 1984, Classification and Regression Trees, section 3.4.3).
+    Labels come first, because they are what the device reports. Then divergence: within one
+    standard error of the difference, picture by picture, two are alike: the rule of one standard
+    error (Breiman et al. 1984, Classification and Regression Trees, section 3.4.3).
     """
     if not found:
         raise FatalError("no int8 candidate could be made")
-    closest = min(found, key=lambda one: one.divergence)
-    for one in found:
+    most = max(one.agreement for one in found)
+    pool = [one for one in found if one.agreement == most]
+    closest = min(pool, key=lambda one: one.divergence)
+    for one in pool:
         worse = one.divergences - closest.divergences
         if float(worse.mean()) <= float(worse.std()) / len(worse) ** 0.5:
             return one

@@ -4,8 +4,8 @@
 
 Weights are random (the published ones are not to be had everywhere), batch normalisation has
 the statistics of real pictures (without, signals die out in 20 layers), calibration is on real
-pictures, the networks end in logits. Each line of OUT.jsonl is one network; the table in
-docs/converter.md is made from it with `--table OUT.jsonl`.
+pictures, the networks end in logits. Each line of OUT.jsonl is one network, and those in it are
+not made again; the table in docs/converter.md is made from it with `--table OUT.jsonl`.
 
 Tolerance. What rounding to int8 must cost is worked out a second time and by other means: in
 Keras, with every kernel rounded to 255 steps per output channel and every tensor that TFLite
@@ -82,6 +82,9 @@ def rounding(network: Any, batch: npt.NDArray[np.float32]) -> float:
 
     class Rounded(keras.layers.Layer):  # type: ignore[misc]
         """256 steps between the smallest and the largest value, zero among them."""
+
+        def compute_output_spec(self, values: Any) -> Any:
+            return keras.KerasTensor(values.shape, values.dtype)
 
         def call(self, values: Any) -> Any:
             ops = keras.ops
@@ -220,7 +223,9 @@ def main() -> None:
             rows = [json.loads(line) for line in Path(path).read_text().splitlines()]
             print(table(rows))
         case [pictures, out, *names]:
-            for name in names or NAMES:
+            there = Path(out).read_text() if Path(out).exists() else ""
+            done = {json.loads(line)["name"] for line in there.splitlines()}
+            for name in (name for name in names or NAMES if name not in done):
                 with tempfile.TemporaryDirectory() as folder:
                     row = measure(name, Path(pictures), Path(folder))
                 with Path(out).open("a") as file:

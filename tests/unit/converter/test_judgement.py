@@ -1,0 +1,98 @@
+"""Calibration error, temperature, reject threshold, the gate and the choice between candidates."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from converter import gate, quality
+from converter.recovery import Candidate, best
+from edge.decode import probabilities
+from edge.errors import FatalError
+from edge.model import Contract, InputContract, OutputContract
+
+CONTRACT = Contract(
+    name="m",
+    input=InputContract(width=4, height=4),
+    output=OutputContract(kind="logits"),
+    labels=("a", "b", "c"),
+)
+
+
+def test_ece_is_the_gap_between_confidence_and_accuracy() -> None:
+    chances = np.array([[0.8, 0.2]] * 10, np.float32)
+    truth = np.array([0] * 6 + [1] * 4)
+    assert quality.ece(chances, truth) == pytest.approx(0.2, abs=1e-6)
+    assert quality.ece(np.array([[1.0, 0.0]] * 4, np.float32), np.zeros(4, np.int64)) == 0
+
+
+def test_the_temperature_that_was_put_in_is_found() -> None:
+    random = np.random.default_rng(0)
+    logits = random.normal(size=(4000, 3)).astype(np.float32) * 2
+    chances = probabilities(CONTRACT, logits)
+    truth = np.array([random.choice(3, p=row / row.sum()) for row in chances.astype(np.float64)])
+    assert quality.temperature(CONTRACT, logits * 3, truth) == pytest.approx(3, rel=0.1)
+    assert quality.temperature(CONTRACT, logits[:5], truth[:5]) == 1.0
+
+
+def test_the_reject_threshold_parts_known_from_unknown() -> None:
+    known = np.array([0.9, 0.95, 0.8, 0.85], np.float32)
+    unknown = np.array([0.3, 0.5, 0.4], np.float32)
+    assert 0.5 < quality.reject_threshold(known, unknown) < 0.8
+
+
+def test_the_interval_holds_the_change_and_narrows_with_more_pictures() -> None:
+    truth = np.zeros(100, np.int64)
+    one = np.tile([1.0, 0.0], (100, 1)).astype(np.float32)
+    other = one.copy()
+    other[:5] = [0.0, 1.0]
+    low, high = quality.paired_interval(one, other, truth)
+    assert low < -0.05 < high
+    many = [np.concatenate([part] * 16) for part in (one, other)]
+    narrow = quality.paired_interval(many[0], many[1], np.zeros(1600, np.int64))
+    assert narrow[1] - narrow[0] < (high - low) / 2
+
+
+def facts(float_accuracy: float, int8_accuracy: float) -> dict[str, Any]:
+    rows = [("cow", 0.9, 0.8), ("dog", 0.9, 0.95)]
+    return {
+        "accuracy": {"float": float_accuracy, "int8": int8_accuracy},
+        "classes": [
+            {"label": label, "pictures": 10, "float": {"recall": a}, "int8": {"recall": b}}
+            for label, a, b in rows
+        ],
+    }
+
+
+def test_the_gate_closes_above_the_budget_and_names_who_was_hurt() -> None:
+    open_gate = gate.judge(facts(0.90, 0.89), 1.0)
+    closed = gate.judge(facts(0.90, 0.88), 1.0)
+    assert open_gate.passed
+    assert not closed.passed
+    assert closed.hurt == "cow"
+    error = gate.complain(closed, 1.0, Path("m.report.html"))
+    assert error.exit_status == 3
+    assert "loses 2.00 points of accuracy, 'cow' most (10.0)" in str(error)
+
+
+def test_without_labels_nothing_is_gated() -> None:
+    verdict = gate.judge({"agreement": 0.5}, 0.0)
+    assert verdict.passed
+    assert not verdict.gated
+
+
+def candidate(name: str, divergences: list[float], agreement: float = 1.0) -> Candidate:
+    return Candidate(name, b"", b"", np.array(divergences), agreement, 0.0)
+
+
+def test_the_simplest_of_equals_is_kept_and_a_clearly_better_one_is_taken() -> None:
+    plain = candidate("plain", [0.10, 0.12, 0.11, 0.09])
+    alike = candidate("alike", [0.12, 0.10, 0.09, 0.10])
+    better = candidate("better", [0.01, 0.02, 0.01, 0.01])
+    assert best([plain, alike]).name == "plain"
+    assert best([plain, alike, better]).name == "better"
+    other_labels = candidate("other labels", [0.0, 0.0, 0.0, 0.0], agreement=0.98)
+    assert best([plain, other_labels]).name == "plain"
+    with pytest.raises(FatalError, match="no int8 candidate"):
+        best([])
