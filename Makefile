@@ -41,14 +41,14 @@ models: $(VENV)/.installed-demo
 $(VENV)/.installed-demo: pyproject.toml
 	@echo "== a Python environment in $(VENV), with TensorFlow for the converter"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --editable ".[converter,demo]"
+	@$(BIN)/pip install -qq --editable ".[converter,demo]"
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --editable ".[converter,demo,dev]"
+	@$(BIN)/pip install -qq --editable ".[converter,demo,dev]"
 	@# Without their dependencies: those bring a second OpenCV and a second TensorFlow.
-	@$(BIN)/pip install --quiet --no-deps mediapipe tf_keras
+	@$(BIN)/pip install -qq --no-deps mediapipe tf_keras
 	@touch $@ $(VENV)/.installed-demo
 
 clean:

@@ -1,5 +1,6 @@
 """`edge demo`: the daemon in a process of its own, and its feed read as anybody would."""
 
+import logging
 import socket
 import subprocess
 import sys
@@ -43,6 +44,7 @@ def demo(model: Path, source: str) -> None:
     command = [sys.executable, "-m", "edge", "run", "--observations", "--device", "demo"]
     command += ["--source", f"demo={source}", "--model", str(model)]
     command += ["--broker", f"embedded:{port}"]
+    logging.getLogger("edge.feed").setLevel(logging.ERROR)  # the broker goes with the daemon
     seen = _Seen()
     with tempfile.TemporaryFile("w+", encoding="utf-8") as errors:
         daemon = subprocess.Popen(command, stderr=errors)  # noqa: S603
