@@ -110,13 +110,11 @@ def recovered(bench: Bench, prepared: Prepared) -> list[Candidate]:
     found = list(_from_ranges(bench, network, (("min/max", seen.extremes),), reference))
     if effort == "fast":
         return found[:1]
+    even = equalized(network, feed, progress)
+    rows = (("equalised, min/max", ranges.observe(even, feed, progress).extremes),)
+    found += _from_ranges(bench, even, rows, reference)
     found += _from_ranges(bench, network, _narrowed(bench, network, seen), reference)
-    found = [one for one in found if one.name == "min/max" or one.corrected]
     if effort == "max":
-        even = equalized(network, feed, progress)
-        wide = ranges.observe(even, feed, progress)
-        rows = (("equalised, min/max", wide.extremes),)
-        found += _from_ranges(bench, even, rows, reference)
         found += _rounded(bench, network, ("min/max", seen.extremes), reference)
         found += _rounded(bench, even, rows[0], reference)
     return found
