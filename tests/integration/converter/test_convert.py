@@ -137,8 +137,9 @@ def test_three_pictures_are_refused_and_nothing_is_left(material: Path, tmp_path
     few.mkdir()
     for number in range(3):
         shutil.copy(material / "pictures" / "lying" / f"{number}.png", few)
+    options = Options(labels=("lying", "standing"), progress=False)
     with pytest.raises(FatalError, match="3 readable pictures"):
-        convert(material / "stripes.keras", few, tmp_path / "m.tflite", Options(progress=False))
+        convert(material / "stripes.keras", few, tmp_path / "m.tflite", options)
     assert [path.name for path in tmp_path.iterdir()] == ["few"]
 
 
