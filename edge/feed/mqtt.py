@@ -227,7 +227,7 @@ class MqttClient:
 
     def _unreachable(self, _client: Any, _data: Any) -> None:
         if not self._away_logged:
-            why = sys.exc_info()[1]  # paho calls this from the handler of what went wrong
+            why = str(sys.exc_info()[1])  # paho calls this from the handler of what went wrong
             log.warning("broker %s is not reachable (%s); trying again", self.address, why)
         self._away_logged = True
 
