@@ -1,7 +1,7 @@
 """No event is lost, whoever is killed: the daemon, the broker, the line between them.
 
 The events come from tests/feed_source.py, which tells them through the daemon's own Feed, Outbox
-and MQTT connection; test_run.py does the same with `edge run` and a video.
+and MQTT connection; test_bad_input.py does it with `edge run`, a video and no broker.
 """
 
 import json
