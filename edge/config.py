@@ -95,6 +95,14 @@ class HomeAssistantConfig(Section):
     prefix: str = Field(default="homeassistant", pattern=r"^[^+#\s]+$")
 
 
+class FileConfig(Section):
+    """Events and observations as JSON lines in a file that rotates."""
+
+    path: Annotated[Path, Field(strict=False)] | None = None
+    max_bytes: int = Field(default=10_485_760, ge=4096)
+    keep: int = Field(default=5, ge=1, le=1000)
+
+
 class OutboxConfig(Section):
     """Where events wait for the broker, and how many."""
 
@@ -129,6 +137,7 @@ class Config(Section):
     mqtt: MqttConfig = MqttConfig()
     feed: FeedConfig = FeedConfig()
     outbox: OutboxConfig = OutboxConfig()
+    file: FileConfig = FileConfig()
     homeassistant: HomeAssistantConfig = HomeAssistantConfig()
     events: EventsConfig = EventsConfig()
     source: dict[Id, SourceConfig] = {}

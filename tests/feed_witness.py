@@ -52,10 +52,11 @@ class Witness:
     def __init__(self, address: str) -> None:
         self.problems: list[str] = []
         self.seen: Counter[str] = Counter()
-        self._client = MqttClient(MqttConfig(broker=address), "")
-        self._client.listen("hedgerow/#", self._look)
+        self._config = MqttConfig(broker=address)
 
     def start(self) -> None:
+        self._client = MqttClient(self._config, "")
+        self._client.listen("hedgerow/#", self._look)
         self._client.__enter__()
         self._client.connected.wait(5)
 

@@ -11,6 +11,7 @@ from edge.cli.bench import bench
 from edge.cli.capture import capture
 from edge.cli.demo import demo
 from edge.cli.doctor import doctor
+from edge.cli.feed import feed
 from edge.cli.run import run
 from edge.cli.schema import schema
 from edge.cli.watch import watch
@@ -27,7 +28,7 @@ def cli() -> None:
     """
 
 
-for command in (run, watch, capture, demo, bench, doctor, schema):
+for command in (run, watch, capture, demo, bench, doctor, schema, feed):
     cli.add_command(command)
 
 

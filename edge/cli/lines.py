@@ -49,5 +49,18 @@ def states(latest: dict[str, dict[str, Any]]) -> str:
     return "  ".join(parts)
 
 
+def table(latest: dict[str, dict[str, Any]]) -> str:
+    """The latest state payload of every source -> one line for each label that holds."""
+    rows = [("source", "label", "score", "since")]
+    for where, state in sorted(latest.items()):
+        held = state.get("labels") or [{"label": "nothing", "score": None, "since": ""}]
+        for one in held:
+            score = "" if one["score"] is None else f"{one['score']:.2f}"
+            rows.append((where, one["label"], score, one["since"]))
+    widths = [max(len(row[n]) for row in rows) for n in range(4)]
+    padded = ("  ".join(cell.ljust(widths[n]) for n, cell in enumerate(row)) for row in rows)
+    return "\n".join(line.rstrip() for line in padded)
+
+
 def _color(word: str) -> str:
     return click.style(word, fg=COLORS.get(word))

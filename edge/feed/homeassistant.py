@@ -17,7 +17,6 @@ log = logging.getLogger(__name__)
 
 PATIENCE_S = 1.0
 """How long after the first connection an earlier announcement is waited for."""
-URL = "https://github.com/hedgerow/hedgerow"
 GONE = "{{ value_json.outbox.dropped if value_json.outbox else 0 }}"
 DIAGNOSTICS: dict[str, dict[str, str]] = {
     "temperature": {
@@ -66,7 +65,7 @@ def config(device: Device) -> dict[str, Any]:
             "model": "int8 CNN on a camera",
             "sw_version": device.version,
         },
-        "origin": {"name": "hedgerow", "sw_version": device.version, "support_url": URL},
+        "origin": {"name": "hedgerow", "sw_version": device.version},
         "components": components,
         "qos": 1,
     }

@@ -58,8 +58,7 @@ class MqttClient:
         self.connections = 0
         """Counts them; within one of them, messages arrive in the order of `send`."""
         self.dropped = 0
-        self.window = IN_FLIGHT
-        """How many messages of `send` may wait for their acknowledgement at a time."""
+        self.window = IN_FLIGHT  # messages of `send` that may wait for their acknowledgement
         self.max_bytes = 0  # the largest message that the broker takes; 0: any
         self.renewals = 0
         """How often all that was under way was forgotten: `send` it again."""
@@ -95,6 +94,7 @@ class MqttClient:
             client.ws_set_options(path=self.address.path)
         if self._will is not None:
             client.will_set(self._will.topic, self._will.payload, self._will.qos, self._will.retain)
+        client.on_socket_open = access.no_delay
         client.on_connect = self._connected
         client.on_connect_fail = self._unreachable
         client.on_disconnect = self._disconnected
@@ -191,7 +191,7 @@ class MqttClient:
 
     @property
     def pending(self) -> int:
-        """Messages that the broker has not acknowledged."""
+        """What is not acknowledged."""
         with self._lock:
             return sum(not info.is_published() for info, _ in self._waiting)
 
@@ -227,7 +227,7 @@ class MqttClient:
 
     def _unreachable(self, _client: Any, _data: Any) -> None:
         if not self._away_logged:
-            why = sys.exc_info()[1]  # paho calls this from the handler of what went wrong
+            why = str(sys.exc_info()[1])  # paho calls this from the handler of what went wrong
             log.warning("broker %s is not reachable (%s); trying again", self.address, why)
         self._away_logged = True
 

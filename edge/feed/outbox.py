@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 GROUP_S = 0.004
 """Commits begin at least this far apart: under load one of them carries several events."""
+BUSY_GROUP_S = 0.04
+"""The same while committed events wait for the broker: they are what holds everything up."""
 MEMORY_EVENTS = 10_000
 """What is held while the disk takes nothing; more is dropped and counted."""
 NOTE_AFTER = 200
@@ -109,6 +111,11 @@ class Outbox:
         """The last seq that is in the journal: on the disk, where there is one."""
         return self._journal.last_seq
 
+    @property
+    def delivered(self) -> int:
+        """The broker has everything up to that seq."""
+        return self._journal.delivered
+
     def status(self) -> payloads.OutboxStatus:
         """How the outbox is doing."""
         depth = self.depth
@@ -158,7 +165,7 @@ class Outbox:
             self._delivery.offer(list(self._new), stored=False)
         if not self._new or (now_s < self._commit_at_s and not self._stopping):
             return
-        self._commit_at_s = now_s + GROUP_S
+        self._commit_at_s = now_s + (BUSY_GROUP_S if self._delivery.unsent else GROUP_S)
         batch = list(self._new)
         self._journal.append(batch)
         for _ in batch:

@@ -32,6 +32,7 @@ class Reader:
     """All messages of one device, or of all with `+`. `with` means: connected and subscribed."""
 
     def __init__(self, config: MqttConfig, device: str = "+") -> None:
+        self._device = device
         self._queue: Queue[Received] = Queue(BACKLOG)
         self.missed = 0
         self._client = MqttClient(config, client_id="")
@@ -57,6 +58,11 @@ class Reader:
                 yield self._queue.get(timeout=timeout_s)
             except Empty:
                 return
+
+    def replay(self, since: int) -> None:
+        """Ask the device for its events from that seq on; they come marked as replayed."""
+        topic = f"{ROOT}/{self._device}/command/replay"
+        self._client.publish(Message(topic, f'{{"from_seq": {max(1, since)}}}'))
 
     def _answered(self, within_s: float = 5.0) -> bool:
         until_s = time.monotonic() + within_s

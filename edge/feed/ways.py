@@ -1,10 +1,8 @@
 """A configuration -> the ways on which the feed leaves the device, opened and closed in order."""
 
-import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
-from typing import Protocol
 
 from edge.config import Config
 from edge.feed import access, journal_file
@@ -13,27 +11,10 @@ from edge.feed.commands import Commands
 from edge.feed.message import ROOT, Message
 from edge.feed.mqtt import MqttClient
 from edge.feed.outbox import Outbox
+from edge.feed.sinks import JsonFile, JsonLines, Sink
 
 GOODBYE_S = 0.7
 """How long the end waits for the broker's acknowledgements: exit within 2 s is the promise."""
-
-
-class Sink(Protocol):
-    """Where messages go beside MQTT."""
-
-    def publish(self, message: Message) -> None:
-        """Take one message; may lose it."""
-        ...
-
-
-class JsonLines:
-    """Events and observations as lines on stdout."""
-
-    def publish(self, message: Message) -> None:
-        """Print it if it is an event or an observation."""
-        if message.topic.endswith(("/event", "/observation")):
-            sys.stdout.write(message.text + "\n")
-            sys.stdout.flush()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +36,13 @@ def open_ways(config: Config, json_lines: bool, mqtt: bool) -> Iterator[Ways]:
     Raises FatalError where the broker's address, a file or the journal cannot be used.
     """
     others: tuple[Sink, ...] = (JsonLines(),) if json_lines else ()
-    if not mqtt:
-        yield Ways(others=others)
-        return
-    embedded = config.mqtt.broker.startswith("embedded")
     with ExitStack() as stack:
+        if config.file.path is not None:
+            others += (stack.enter_context(closing(JsonFile(config.file))),)
+        if not mqtt:
+            yield Ways(others=others)
+            return
+        embedded = config.mqtt.broker.startswith("embedded")
         if embedded:
             from edge.feed.broker import EmbeddedBroker
 

@@ -87,7 +87,6 @@ def test_tls_with_an_authority_and_a_certificate_of_ones_own(
     wrong = config.model_copy(update={"ca_file": keys / "stranger.pem"})
     with MqttClient(wrong, "") as client:
         assert not client.connected.wait(1)
-    del client
     gc.collect()  # paho leaves the sockets of failed handshakes open: they are let go of here
     assert "certificate verify failed" in caplog.text
 

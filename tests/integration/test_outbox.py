@@ -1,7 +1,7 @@
 """No event is lost, whoever is killed: the daemon, the broker, the line between them.
 
 The events come from tests/feed_source.py, which tells them through the daemon's own Feed, Outbox
-and MQTT connection; test_run.py does the same with `edge run` and a video.
+and MQTT connection; test_bad_input.py does it with `edge run`, a video and no broker.
 """
 
 import json
@@ -44,7 +44,7 @@ class Listener:
             CallbackAPIVersion.VERSION2, "listener", clean_session=False, protocol=paho.MQTTv311
         )
         self._client.reconnect_delay_set(0.05, 0.2)  # type: ignore[arg-type]
-        self._client.on_connect = lambda client, *_: client.subscribe("hedgerow/+/+/event", 1)
+        self._client.on_connect = lambda client, *_: client.subscribe("+/+/+/event", 1)
         self._client.on_message = lambda _c, _d, m: self.events.append(json.loads(m.payload))
         self._client.connect_async("127.0.0.1", port)
 
@@ -283,7 +283,7 @@ def test_a_journal_that_is_damaged_while_it_is_used(broker: Mosquitto, tmp_path:
 def put(outbox: Outbox) -> None:
     seq = next(outbox.numbers)
     payload = json.dumps({"seq": seq, "pad": "x" * 600})
-    outbox.put(Entry(seq, "hedgerow/field/cam/event", payload, True, False, time.monotonic(), 0.0))
+    outbox.put(Entry(seq, "test/field/cam/event", payload, True, False, time.monotonic(), 0.0))
 
 
 def test_a_broker_that_accepts_and_never_acknowledges(tmp_path: Path) -> None:
