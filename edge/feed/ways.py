@@ -30,8 +30,8 @@ class JsonLines:
     """Events and observations as lines on stdout."""
 
     def publish(self, message: Message) -> None:
-        """Print it if it is an event or an observation."""
-        if message.topic.endswith(("/event", "/observation")):
+        """Print it if it is an event, an observation or a summary."""
+        if message.topic.endswith(("/event", "/observation", "/summary")):
             sys.stdout.write(message.text + "\n")
             sys.stdout.flush()
 
