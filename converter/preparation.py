@@ -14,7 +14,8 @@ from converter.options import Options, statistics
 from converter.scan import Scan, refuse_code, refuse_out_of_scope, scan
 from converter.workshop import Workshop
 from edge.errors import FatalError
-from edge.model import Contract, InputContract, OutputContract, RejectRule
+from edge.head import OutputContract
+from edge.model import Contract, InputContract, RejectRule
 from edge.runtime.litert import LiteRt
 
 KEPT_FROM_CALIBRATION = 1 / 3

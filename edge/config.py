@@ -8,12 +8,20 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 from edge.errors import FatalError
-
-Score = Annotated[float, Field(ge=0, le=1)]
-Id = Annotated[str, Field(pattern=r"^[a-z0-9_-]+$", max_length=64)]
+from edge.scene import (
+    EventsConfig,
+    Id,
+    LineConfig,
+    MotionConfig,
+    ProfileConfig,
+    RecordConfig,
+    Section,
+    SummaryConfig,
+    ZoneConfig,
+)
 
 
 def default_device() -> str:
@@ -26,12 +34,6 @@ def state_dir() -> Path:
     user's own."""
     given = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
     return Path(given) if given else Path("~/.local/state/hedgerow").expanduser()
-
-
-class Section(BaseModel):
-    """A table of edge.toml: unknown keys and wrong types are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class ModelConfig(Section):
@@ -112,20 +114,13 @@ class OutboxConfig(Section):
     replay_per_s: float = Field(default=1000.0, ge=1)
 
 
-class EventsConfig(Section):
-    """When a label becomes an event; scores left out come from the model's contract."""
-
-    enter: Score | None = None
-    leave: Score | None = None
-    confirm: int = Field(default=3, ge=1)
-    release: int = Field(default=5, ge=1)
-
-
 class SourceConfig(Section):
     """One camera, video or folder."""
 
     uri: str = Field(min_length=1)
     fps: float = Field(default=0.0, ge=0)
+    zone: dict[Id, ZoneConfig] = Field(default={})
+    line: dict[Id, LineConfig] = Field(default={})
 
 
 class Config(Section):
@@ -140,7 +135,11 @@ class Config(Section):
     file: FileConfig = FileConfig()
     homeassistant: HomeAssistantConfig = HomeAssistantConfig()
     events: EventsConfig = EventsConfig()
-    source: dict[Id, SourceConfig] = {}
+    motion: MotionConfig = MotionConfig()
+    summary: SummaryConfig = SummaryConfig()
+    record: RecordConfig = RecordConfig()
+    profile: dict[Id, ProfileConfig] = Field(default={})
+    source: dict[Id, SourceConfig] = Field(default={})
 
 
 def load(path: Path | None, flags: dict[str, Any] | None = None) -> Config:

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from edge.errors import FatalError
 from edge.flatbuffer import metadata
-from edge.types import Tensor
+from edge.head import OutputContract, Part, Share, Task, fits_task
+from edge.types import UNKNOWN, Tensor
 
 CONTRACT_FILE = "hedgerow.json"
 LABELS_FILE = "labels.txt"
@@ -25,15 +26,10 @@ SCHEMA: Literal["hedgerow.model/1"] = "hedgerow.model/1"
 MOST_APPENDED = 1 << 28
 """Bytes that the appended zip may unpack to: labels, contract, golden vectors."""
 
-Share = Annotated[float, Field(ge=0, le=1)]
 Channels = Annotated[tuple[float, ...], Field(min_length=1, max_length=3)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class InputContract(_Part):
+class InputContract(Part):
     """How a picture becomes the network's input: `(pixel - mean) / std` per channel."""
 
     width: int = Field(gt=0, le=8192)
@@ -61,40 +57,37 @@ class InputContract(_Part):
         return 1 if self.color == "grey" else 3
 
 
-class OutputContract(_Part):
-    """What the network's output means."""
-
-    kind: Literal["probabilities", "logits"] = "probabilities"
-
-
-class RejectRule(_Part):
+class RejectRule(Part):
     """When a frame is none of the labels: its highest probability lies below `below`."""
 
     rule: Literal["max_probability"] = "max_probability"
     below: Share = 0.0
+    label: str = Field(default=UNKNOWN, min_length=1)
+    """What such a frame is called instead: unknown, no_leaf, ...; may have a threshold."""
 
 
-class Contract(_Part):
+class Contract(Part):
     """`hedgerow.json`: all that a device must know of a model to use it rightly."""
 
     schema_: Literal["hedgerow.model/1"] = Field(default="hedgerow.model/1", alias="schema")
     name: str = Field(pattern=r"^[a-z0-9_-]+$")
     version: str = "1.0.0"
-    task: Literal["classify"] = "classify"
+    task: Task = "classify"
     input: InputContract
     output: OutputContract = OutputContract()
     labels: tuple[str, ...] = Field(min_length=1)
-    thresholds: dict[str, Share] = {}
+    thresholds: dict[str, Share] = Field(default={})
     """The labels that become events, each with the score from which it counts."""
     temperature: float = Field(default=1.0, gt=0)
     reject: RejectRule = RejectRule()
     flatbuffer_sha256: str = ""
-    provenance: dict[str, Any] = {}
-    receipt: dict[str, Any] = {}
+    provenance: dict[str, Any] = Field(default={})
+    receipt: dict[str, Any] = Field(default={})
 
     @model_validator(mode="after")
-    def _thresholds_name_labels(self) -> "Contract":
-        strangers = sorted(set(self.thresholds) - set(self.labels))
+    def _parts_agree(self) -> "Contract":
+        fits_task(self.task, self.output)
+        strangers = sorted(set(self.thresholds) - {*self.labels, self.reject.label})
         if strangers:
             raise ValueError(f"thresholds name {strangers}, which are not among the labels")
         return self

@@ -1,6 +1,6 @@
 """The values that cross layers: frozen, with their units beside them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -73,12 +73,20 @@ class TensorSpec:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A rectangle in the frame, normalised: 0..1 from the left and from the top."""
+    """A rectangle in the frame, normalised: 0..1 from the left and from the top.
+
+    A detector's boxes may reach a little beyond the frame; events carry them cut.
+    """
 
     x_min: float
     y_min: float
     x_max: float
     y_max: float
+
+    def cut(self) -> "Box":
+        """The part of it that lies in the frame."""
+        edges = (self.x_min, self.y_min, self.x_max, self.y_max)
+        return Box(*(min(max(edge, 0.0), 1.0) for edge in edges))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +101,15 @@ class Fit:
     y_start: float
     x_span: float
     y_span: float
+
+    def within(self, window: "Fit") -> "Fit":
+        """This fit to a window of the frame -> the fit to the frame."""
+        return Fit(
+            window.x_start + self.x_start * window.x_span,
+            window.y_start + self.y_start * window.y_span,
+            self.x_span * window.x_span,
+            self.y_span * window.y_span,
+        )
 
     def to_frame(self, box: Box) -> Box:
         """A box normalised to the network's input -> the same box normalised to the frame."""
@@ -114,6 +131,33 @@ class Detection:
 
 
 @dataclass(frozen=True, slots=True)
+class Track:
+    """One object, followed from frame to frame."""
+
+    number: int
+    """The same as long as the object is followed; unique within one run of a source."""
+    label: str
+    score: float
+    """Of the latest detection, 0..1."""
+    box: Box
+    """Where it is; while it is not seen, where it is thought to be."""
+    seen: bool
+    """Whether this frame's detections show it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What an object's move means for a place in the frame."""
+
+    what: Literal["entered", "left", "stayed", "crossed"]
+    place: str
+    """The zone's or the line's name."""
+    direction: Literal["forward", "backward"] | None = None
+    """Of a crossing: forward is from the left to the right of someone who walks the line from
+    its start to its end."""
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """One moment of a story: a label appeared (start), goes on (update), is gone (end)."""
 
@@ -132,6 +176,16 @@ class Event:
     frames_seen: int
     frames_agreeing: int
     box: Box | None = None
+    track: int | None = None
+    change: (
+        Literal["appeared", "goes_on", "entered", "left", "stayed", "crossed", "gone"] | None
+    ) = None
+    """Why it is told, for an object; None for a whole-frame label."""
+    place: str | None = None
+    """The zone or the line of that change."""
+    direction: Literal["forward", "backward"] | None = None
+    zones: dict[str, float] = field(default_factory=dict)
+    """The zones that the object is in, each with the seconds it has been there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,3 +204,5 @@ class Observation:
     origin: str = ""
     dropped: int = 0
     events: tuple[Event, ...] = ()
+    looked: bool = True
+    """False where the motion gate saw nothing move and no inference was made."""

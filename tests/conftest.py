@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.feed_witness import Witness
 
@@ -24,6 +25,18 @@ thresholds = { person = 0.6 }
 input = { width = 96, height = 96 }
 """
 """As the model's authors state it: x/255, [no person, person]."""
+SSD = TESTDATA / "models/tflite-support/coco_ssd_mobilenet_v1_1.0_quant_2018_06_29.tflite"
+SSD_CONTRACT = """
+name = "coco_ssd"
+task = "detect"
+labels = [{labels}]
+thresholds = {{ person = 0.5 }}
+input = {{ width = 300, height = 300, mean = [128], std = [128] }}
+output = {{ layout = "ssd_postprocess" }}
+"""
+
+settings.register_profile("shared", deadline=None)  # what else runs decides how long it takes
+settings.load_profile("shared")
 
 Edge = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -82,6 +95,16 @@ def vulkan(monkeypatch: pytest.MonkeyPatch) -> None:
     driver = Path("/usr/lib/chromium/vk_swiftshader_icd.json")
     need(driver.exists(), "SwiftShader (apt install chromium)")
     monkeypatch.setenv("VK_ICD_FILENAMES", str(driver))
+
+
+@pytest.fixture(scope="session")
+def ssd(testdata: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A COCO SSD MobileNetV1 of 2018, described by a model.toml beside it."""
+    folder = tmp_path_factory.mktemp("ssd")
+    names = (testdata / "models/tflite-support/ssd_labelmap.txt").read_text().splitlines()
+    listed = ", ".join(f'"{name}"' for name in names)
+    (folder / "model.toml").write_text(SSD_CONTRACT.format(labels=listed))
+    return Path(shutil.copy(testdata / SSD.relative_to(TESTDATA), folder / "ssd.tflite"))
 
 
 @pytest.fixture(scope="session")

@@ -29,6 +29,8 @@ def line(received: Received) -> str | None:
             clock = str(event.get("time", ""))[11:23]
             text = f"{clock}  {where}  {_color(kind)} {event.get('label', '?')}"
             text += f" {event.get('score', 0):.2f}"
+            if event.get("place"):
+                text += f" {event.get('change')} {event['place']}"
             if kind == "end":
                 text += f" after {event.get('duration_s', 0):.1f} s"
             return text

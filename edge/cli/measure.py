@@ -4,6 +4,7 @@ import statistics
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -11,10 +12,9 @@ from typing import Any
 import numpy as np
 
 from edge import config
-from edge.daemon.daemon import rules
-from edge.decode import Classify
+from edge.daemon import scene
+from edge.decode import open_decode
 from edge.errors import FatalError
-from edge.events import EventTracker
 from edge.model import Model, load
 from edge.pipeline import Pipeline
 from edge.preprocess import Preprocess
@@ -121,12 +121,13 @@ class Bench:
 def pipeline(loaded: Model, runtime: Runtime, source: Source) -> Pipeline:
     """As the daemon wires it."""
     contract = loaded.contract
+    made = config.Config(source={"bench": config.SourceConfig(uri="demo:")})
     return Pipeline(
         source,
         Preprocess(contract.input, runtime.input),
         runtime,
-        Classify(contract, runtime.output),
-        EventTracker(rules(contract, config.EventsConfig())),
+        open_decode(contract, runtime.outputs),
+        scene.events(contract, scene.Scene("bench", made, scene.book(contract, made)), count(1)),
     )
 
 

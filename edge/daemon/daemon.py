@@ -4,6 +4,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
@@ -11,19 +12,20 @@ from pathlib import Path
 from threading import Event
 
 from edge import __version__, model
-from edge.config import Config, EventsConfig, RuntimeConfig, state_dir
+from edge.config import Config, RuntimeConfig, state_dir
+from edge.daemon import scene
 from edge.daemon.commander import Commander
 from edge.daemon.worker import Worker
-from edge.decode import Classify
+from edge.decode import open_decode
 from edge.errors import FatalError, TransientError
-from edge.events import EventTracker, Rule
+from edge.events import EventTracker, ObjectEvents
 from edge.feed import homeassistant, payloads
 from edge.feed.clock import Clock, kernel_synced
 from edge.feed.feed import Feed, Identity, temperature_c
 from edge.feed.ways import GOODBYE_S, Ways, open_ways
-from edge.model import Contract
 from edge.pipeline import Pipeline
 from edge.preprocess import Preprocess
+from edge.record import Recorder, SourceRecorder
 from edge.runtime.runtime import Limits, Runtime, open_runtime
 from edge.sources import Source
 
@@ -31,10 +33,6 @@ log = logging.getLogger(__name__)
 
 DELIVERY_S = 10.0
 """How long the end of a recording waits for the broker to take its events."""
-LEAVE_SHARE = 0.75
-"""The leave threshold, as a share of the enter threshold, where none is set."""
-DEFAULT_ENTER = 0.5
-"""The enter threshold of every label, where neither contract nor configuration has one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +61,13 @@ class Daemon:
         self._changes = 0
         contract = self._model.contract
         Preprocess(contract.input, self._runtime.input)  # refuses what does not fit
-        self._decode = Classify(contract, self._runtime.output)
-        self._rules = {name: rules(contract, config.events) for name in config.source}
+        self._decode = open_decode(contract, self._runtime.outputs)
+        self._books = {name: scene.book(contract, config) for name in config.source}
+        self._rules = {name: book.always for name, book in self._books.items()}
         self._stories = count(1)
+        for name in config.source:
+            self._events(name)  # what is wrong is said here
+        scene.gate(contract, config.motion)
         reference = payloads.ModelRef(
             name=contract.name,
             version=contract.version,
@@ -90,7 +92,9 @@ class Daemon:
         where a recording's events could not be delivered.
         """
         began_s = time.monotonic()
-        with open_ways(self._config, self._json_lines, self._mqtt) as ways:
+        with ExitStack() as stack:
+            ways = stack.enter_context(open_ways(self._config, self._json_lines, self._mqtt))
+            recorder = self._recorder(stack)
             said = self._config.feed
             if self._json_lines:
                 said = said.model_copy(update={"observations": True})
@@ -100,6 +104,10 @@ class Daemon:
                 for name, section in self._config.source.items()
             ]
             for worker in workers:
+                worker.tally = scene.tally(self._model.contract, self._config)
+                worker.publish_s = self._config.summary.publish_s
+                if recorder is not None:
+                    worker.record = SourceRecorder(self._config.record, worker.name, recorder)
                 worker.thread.start()
             try:
                 self._watch(workers, feed, ways, stop)
@@ -109,10 +117,22 @@ class Daemon:
         elapsed_s = time.monotonic() - began_s
         return Summary({w.name: w.stats.status(w.source) for w in workers}, elapsed_s)
 
+    def _events(self, name: str) -> EventTracker | ObjectEvents:
+        source = scene.Scene(name, self._config, self._books[name])
+        return scene.events(self._model.contract, source, self._stories)
+
+    def _recorder(self, stack: ExitStack) -> Recorder | None:
+        config = self._config.record
+        if not (config.snapshots or config.clips):
+            return None
+        return stack.enter_context(Recorder(config, config.folder or state_dir() / "media"))
+
     def _pipeline(self, name: str, source: Source) -> Pipeline:
-        tracker = EventTracker(self._rules[name], self._stories)
+        stories = self._events(name)
         preprocess = Preprocess(self._model.contract.input, self._runtime.input)
-        return Pipeline(source, preprocess, self._runtime, self._decode, tracker)
+        pipeline = Pipeline(source, preprocess, self._runtime, self._decode, stories)
+        pipeline.gate = scene.gate(self._model.contract, self._config.motion)
+        return pipeline
 
     def _watch(self, workers: list[Worker], feed: Feed, ways: Ways, stop: Event) -> None:
         due_s = time.monotonic()
@@ -209,17 +229,3 @@ class Daemon:
 def _runtime(loaded: model.Model, config: RuntimeConfig) -> Runtime:
     limits = Limits(config.threads, config.invoke_limit_s, retry_s=config.retry_s)
     return open_runtime(loaded, config.delegates, limits, config.state_dir or state_dir())
-
-
-def rules(contract: Contract, config: EventsConfig) -> dict[str, Rule]:
-    """Which labels become events and when: the configuration's scores, else the contract's.
-
-    A contract that sets no thresholds makes events of all its labels.
-    """
-    thresholds = contract.thresholds or dict.fromkeys(contract.labels, DEFAULT_ENTER)
-    made = {}
-    for label, threshold in thresholds.items():
-        enter = threshold if config.enter is None else config.enter
-        leave = enter * LEAVE_SHARE if config.leave is None else min(config.leave, enter)
-        made[label] = Rule(enter, leave, config.confirm, config.release)
-    return made

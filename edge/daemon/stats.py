@@ -22,6 +22,7 @@ class SourceStats:
         self._last_s = 0.0
         self.frames = 0
         self.events = 0
+        self.quiet = 0
         self.online = False
         self.paused = False
         self.reason = "starting"
@@ -33,7 +34,9 @@ class SourceStats:
             self._first_s = self._first_s or self._last_s
             self.frames += 1
             self.events += len(seen.events)
-            self._latencies_s.append(seen.latency_s)
+            self.quiet += not seen.looked
+            if seen.looked:
+                self._latencies_s.append(seen.latency_s)
 
     @property
     def fps(self) -> float:
@@ -60,6 +63,7 @@ class SourceStats:
             dropped=source.dropped if source else 0,
             skipped=source.skipped if source else 0,
             events=self.events,
+            quiet=self.quiet,
             latency_ms_p50=self.latency_ms(50),
             latency_ms_p95=self.latency_ms(95),
         )

@@ -15,7 +15,9 @@ from edge.errors import HedgerowError, TransientError
 from edge.feed.commands import Asked
 from edge.feed.feed import Feed
 from edge.pipeline import Pipeline
+from edge.record import SourceRecorder
 from edge.sources import Source, open_source
+from edge.summary import Tally
 from edge.types import Observation
 
 log = logging.getLogger(__name__)
@@ -41,6 +43,13 @@ class Worker:
         self._make = make
         self._feed = feed
         self._wanted: deque[Asked] = deque()
+        self.tally: Tally | None = None
+        """Counts the frames of the day, where summaries are switched on."""
+        self.publish_s = 900.0
+        """Seconds between two summaries."""
+        self.record: SourceRecorder | None = None
+        """Writes snapshots and clips, where they are switched on."""
+        self._published_s = time.monotonic()
         self._stopped = Event()
         self.thread = Thread(target=self._run, name=f"source {name}", daemon=True)
 
@@ -111,6 +120,9 @@ class Worker:
                     self._online()
                 self._feed.observe(self.name, seen, source.live)
                 self._show(pipeline, seen)
+                self._count(seen)
+                if self.record is not None and pipeline.last is not None:
+                    self.record.take(pipeline.last, seen.events)
                 if self._stopped.is_set() or (self.stats.paused and source.live):
                     source.stop()
                 elif self.stats.paused:
@@ -119,6 +131,9 @@ class Worker:
             for event in pipeline.finish():
                 self.stats.events += 1
                 self._feed.tell(self.name, event, source.live)
+            if self.record is not None:
+                self.record.finish()
+            self._summary(complete=not source.live)
             self.stats.reason = "stopped" if self._stopped.is_set() else "ended"
             self._offline()
 
@@ -138,6 +153,21 @@ class Worker:
         self._offline()
         while self.stats.paused and not self._stopped.is_set():
             self._stopped.wait(PAUSE_S)
+
+    def _count(self, seen: Observation) -> None:
+        """Tally a frame; tell the day that ended with it, and from time to time the one that is."""
+        if self.tally is None or not seen.looked:
+            return
+        ended = self.tally.add(seen.unix_s, seen.detections)
+        if ended is not None:
+            self._feed.summary(self.name, ended, complete=True)
+        if time.monotonic() - self._published_s >= self.publish_s:
+            self._summary(complete=False)
+
+    def _summary(self, complete: bool) -> None:
+        self._published_s = time.monotonic()
+        if self.tally is not None and self.tally.day is not None:
+            self._feed.summary(self.name, self.tally.day, complete)
 
     def _online(self) -> None:
         self.stats.online = True

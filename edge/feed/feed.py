@@ -8,11 +8,13 @@ from pathlib import Path
 from threading import Lock
 
 from edge.config import FeedConfig
-from edge.feed import payloads
+from edge.feed import incidence, payloads
 from edge.feed.clock import Clock, Moment
+from edge.feed.holding import Holding
 from edge.feed.journal import Entry
 from edge.feed.message import ROOT, Message
 from edge.feed.ways import Ways
+from edge.summary import Day
 from edge.types import Event, Observation
 
 log = logging.getLogger(__name__)
@@ -48,7 +50,7 @@ class Feed:
         self._topic = f"{ROOT}/{identity.device}"
         self._lock = Lock()
         self._seq = ways.outbox.numbers if ways.outbox else count(1)
-        self._holding: dict[str, dict[str, Event]] = {}
+        self._holding: dict[str, Holding] = {}
         self._offsets_s: dict[int, float] = {}
         """By open story: wall clock minus monotonic clock when it began."""
 
@@ -58,7 +60,7 @@ class Feed:
 
     def observe(self, source: str, seen: Observation, live: bool) -> None:
         """One frame's labels and events."""
-        if self._observations:
+        if self._observations and seen.looked:
             payload = payloads.observation(self._identity.device, source, seen)
             self._send(f"{source}/observation", payload.to_json(), qos=0)
         for event in seen.events:
@@ -70,11 +72,7 @@ class Feed:
             now = self._clock.read()
             event = self._on_todays_clock(event, now, live)
             self._event(source, event, now, live)
-            holding = self._holding.setdefault(source, {})
-            if event.kind == "end":
-                holding.pop(event.label, None)
-            else:
-                holding[event.label] = event
+            self._holding.setdefault(source, Holding()).tell(event)
             self.state(source, event.unix_s)
         log.info("%s: %s %s %.2f", source, event.kind, event.label, event.score)
 
@@ -100,8 +98,12 @@ class Feed:
             label=event.label,
             score=event.score,
             box=event.box,
-            track=None,
-            zones=(),
+            track=event.track,
+            change=event.change,
+            place=event.place,
+            direction=event.direction,
+            zones=tuple(event.zones),
+            dwell_s=event.zones,
             time=payloads.iso(event.unix_s),
             clock=payloads.Clock(synced=live and now.synced, virtual=not live),
             started=payloads.iso(event.started_unix_s),
@@ -123,7 +125,7 @@ class Feed:
 
     def state(self, source: str, unix_s: float) -> None:
         """What holds now, retained."""
-        holding = self._holding.get(source, {})
+        holding = self._holding.get(source, Holding())
         payload = payloads.state(self._identity.device, source, holding, unix_s)
         self._send(f"{source}/state", payload.to_json(), retain=True)
 
@@ -131,6 +133,22 @@ class Feed:
         """A picture, not stored anywhere; returns its topic."""
         self._send(f"{source}/snapshot", jpeg)
         return f"{self._topic}/{source}/snapshot"
+
+    def summary(self, source: str, day: Day, complete: bool) -> None:
+        """What a day's frames showed so far, retained."""
+        who = self._identity
+        payload = incidence.SummaryPayload(
+            device=who.device,
+            source=source,
+            date=day.date,
+            since=payloads.iso(day.since_unix_s),
+            complete=complete,
+            frames=day.frames,
+            labels=incidence.shares(day),
+            model=who.model,
+            time=payloads.iso(time.time()),
+        )
+        self._send(f"{source}/summary", payload.to_json(), retain=True)
 
     def available(self, source: str, online: bool) -> None:
         """Whether a source delivers frames, retained."""

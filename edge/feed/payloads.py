@@ -1,12 +1,14 @@
 """The feed's payloads: each a JSON object that names its schema."""
 
 import json
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
-from edge.types import Box, Detection, Event, Observation
+from edge.feed.holding import Holding
+from edge.types import Box, Detection, Observation
 
 Iso = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 """ISO 8601, UTC, milliseconds."""
@@ -61,7 +63,16 @@ class EventPayload(Payload):
     score: Score
     box: Box | None
     track: int | None
+    """The object's number on its source; null for a whole-frame label."""
+    change: str | None = None
+    """Why it is told, for an object: appeared, goes_on, entered, left, stayed, crossed, gone."""
+    place: str | None = None
+    """The zone or line that was entered, left, stayed in or crossed."""
+    direction: Literal["forward", "backward"] | None = None
+    """Of a crossing: forward is from the left to the right of who walks the line to its end."""
     zones: tuple[str, ...]
+    dwell_s: dict[str, Seconds] = {}
+    """By zone, how long the object has been in it."""
     time: Iso
     clock: Clock
     started: Iso
@@ -92,6 +103,12 @@ class StatePayload(Payload):
     since: Iso | None
     labels: tuple[Held, ...]
     """All that hold, the latest first; `label`, `score` and `since` are the first of them."""
+    counts: dict[str, int] = {}
+    """By label, how many hold now."""
+    zones: dict[str, dict[str, int]] = {}
+    """By zone and label, how many objects are in it now."""
+    lines: dict[str, dict[str, int]] = {}
+    """By line and direction, how many crossed it since the daemon started."""
     time: Iso
 
 
@@ -133,6 +150,8 @@ class SourceStatus(Payload):
     dropped: int
     skipped: int
     events: int
+    quiet: int = 0
+    """Frames in which nothing moved, and which were not inferred."""
     latency_ms_p50: Seconds
     latency_ms_p95: Seconds
 
@@ -228,9 +247,9 @@ def observation(device: str, source: str, seen: Observation) -> ObservationPaylo
     )
 
 
-def state(device: str, source: str, holding: dict[str, Event], unix_s: float) -> StatePayload:
-    """The stories that are open, by label, as the feed shows them."""
-    latest = sorted(holding.values(), key=lambda event: event.started_unix_s, reverse=True)
+def state(device: str, source: str, holding: Holding, unix_s: float) -> StatePayload:
+    """The stories that are open as the feed shows them."""
+    latest = sorted(holding.stories.values(), key=lambda event: event.started_unix_s, reverse=True)
     held = tuple(
         Held(label=event.label, score=event.score, since=iso(event.started_unix_s))
         for event in latest
@@ -243,5 +262,8 @@ def state(device: str, source: str, holding: dict[str, Event], unix_s: float) ->
         score=first.score if first else None,
         since=first.since if first else None,
         labels=held,
+        counts=Counter(event.label for event in latest),
+        zones=holding.zones(),
+        lines=holding.crossings,
         time=iso(unix_s),
     )

@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from edge import __version__
-from edge.feed import commands, payloads
+from edge.feed import commands, incidence, payloads
 from edge.feed.message import ROOT
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -15,6 +15,7 @@ PUBLISHED: dict[str, type[payloads.Payload]] = {
     "state": payloads.StatePayload,
     "observation": payloads.ObservationPayload,
     "status": payloads.StatusPayload,
+    "summary": incidence.SummaryPayload,
     "result": commands.ResultPayload,
 }
 """What the daemon says, by the last part of the topic."""
@@ -24,6 +25,7 @@ TOPICS = {
     "event": "{device}/{source}/event",
     "state": "{device}/{source}/state",
     "observation": "{device}/{source}/observation",
+    "summary": "{device}/{source}/summary",
 }
 PLAIN: dict[str, tuple[str, dict[str, Any], str]] = {
     "availability": (
@@ -38,7 +40,7 @@ PLAIN: dict[str, tuple[str, dict[str, Any], str]] = {
     ),
     "snapshot": ("{device}/{source}/snapshot", {"type": "string"}, "image/jpeg"),
 }
-RETAINED = ("status", "state", "availability", "sourceAvailability")
+RETAINED = ("status", "state", "summary", "availability", "sourceAvailability")
 PARAMETERS = {
     "device": {"description": "The device's id: [a-z0-9_-]+"},
     "source": {"description": "The source's id: the name of its table in edge.toml"},

@@ -12,7 +12,7 @@ from edge.feed.message import Message
 
 log = logging.getLogger(__name__)
 
-KINDS = ("/event", "/observation")
+KINDS = ("/event", "/observation", "/summary")
 
 
 class Sink(Protocol):
@@ -24,10 +24,10 @@ class Sink(Protocol):
 
 
 class JsonLines:
-    """Events and observations as lines on stdout."""
+    """Events, observations and summaries as lines on stdout."""
 
     def publish(self, message: Message) -> None:
-        """Print it if it is an event or an observation."""
+        """Print it if it is an event, an observation or a summary."""
         if message.topic.endswith(KINDS):
             sys.stdout.write(message.text + "\n")
             sys.stdout.flush()

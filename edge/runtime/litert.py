@@ -95,6 +95,11 @@ class LiteRt:
         """Once more on what the input tensor holds."""
         self._interpreter.invoke()
 
+    def spec(self, index: int) -> TensorSpec:
+        """Any tensor's shape, dtype and quantisation, by its index in the flatbuffer."""
+        details = self._interpreter.get_tensor_details()
+        return next(_spec(detail) for detail in details if detail["index"] == index)
+
     def tensor(self, index: int) -> Tensor:
         """A copy of any tensor after `infer`, by its index in the flatbuffer (keep_all only)."""
         return np.asarray(self._interpreter.get_tensor(index))

@@ -63,6 +63,7 @@ class Runtime:
         """How often the delegate changed since the start."""
         self._thread, self._interpreter, self.delegate = self._open_from(0)
         self.input: TensorSpec = self._interpreter.inputs[0]
+        self.outputs: tuple[TensorSpec, ...] = self._interpreter.outputs
         self.output: TensorSpec = self._interpreter.outputs[0]
 
     @property

@@ -1,8 +1,12 @@
 """Configuration: what is right is taken over, what is wrong is named with file, key and value."""
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
+from pydantic import BaseModel
 
 from edge import config
 from edge.errors import FatalError
@@ -31,13 +35,32 @@ def test_the_shipped_file_holds_every_key_with_its_default() -> None:
     made = config.load(shipped)
     assert made == config.Config(device=made.device)
     text = shipped.read_text()
-    for table, section in config.Config.model_fields.items():
-        fields = getattr(section.annotation, "model_fields", None)
-        keys = fields or (config.SourceConfig.model_fields if table == "source" else {table: 0})
-        for key in keys:
-            assert f"\n{key} =" in text or f"\n# {key} =" in text, (
-                f"{table}.{key} is not in the file"
-            )
+    for where, key in keys(config.Config):
+        shown = f"\n{key} =" in text or f"\n# {key} =" in text or f".{key}." in text
+        assert shown or f"[{key}." in text, f"{where}.{key} is not in the file"
+
+
+def keys(section: type[BaseModel], where: str = "") -> Iterator[tuple[str, str]]:
+    """Every key of a table and of the tables in it."""
+    for name, field in section.model_fields.items():
+        inner = [t for t in (field.annotation, *get_args(field.annotation)) if is_section(t)]
+        if not inner or inner != [field.annotation]:
+            yield where, field.alias or name
+        for table in inner:
+            yield from keys(table, f"{where}.{name}")
+
+
+def is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def test_the_examples_in_the_shipped_file_are_valid(tmp_path: Path) -> None:
+    """Every comment that looks like TOML, uncommented."""
+    shipped = (REPOSITORY / "systemd" / "edge.toml").read_text()
+    text = re.sub(r"^# (?=\[[a-z.]+\]$|[a-z_]+ = )", "", shipped, flags=re.MULTILINE)
+    made = config.load(write(tmp_path, text))
+    assert made.source["yard"].line["door"].start == (0.2, 0.8)
+    assert made.profile["night"].label["person"].confirm == 5
 
 
 @pytest.mark.parametrize(

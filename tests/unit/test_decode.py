@@ -5,7 +5,8 @@ import pytest
 
 from edge.decode import Classify
 from edge.errors import FatalError
-from edge.model import Contract, InputContract, OutputContract, RejectRule
+from edge.head import OutputContract
+from edge.model import Contract, InputContract, RejectRule
 from edge.types import Fit, TensorSpec
 
 WHOLE = Fit(0, 0, 1, 1)

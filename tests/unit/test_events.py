@@ -1,6 +1,7 @@
 """EventTracker: scores over time become stories, each told once."""
 
 import json
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.events import EventTracker, Rule
+from edge.events import EventTracker, Profile, Rule, RuleBook
 from edge.types import Detection, Event, Frame
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "events"
@@ -21,7 +22,7 @@ def frame(at_s: float) -> Frame:
 
 
 def run(scores: list[float], rule: Rule = RULE) -> list[Event]:
-    tracker = EventTracker({"person": rule})
+    tracker = EventTracker(RuleBook({"person": rule}))
     events: list[Event] = []
     for second, score in enumerate(scores):
         events += tracker.update(frame(second), (Detection("person", score),))
@@ -52,8 +53,72 @@ def test_an_open_story_ends_with_its_source() -> None:
     assert [e.kind for e in run([0.9, 0.9, 0.9])] == ["start", "end"]
 
 
+def test_votes_among_the_latest_frames_start_a_story() -> None:
+    rule = Rule(0.6, 0.4, confirm=3, window=5, release=3)
+    assert run([0.9, 0.1, 0.9, 0.1], rule) == []
+    start, _ = run([0.1, 0.9, 0.1, 0.9, 0.9, 0.9], rule)
+    assert (start.unix_s, start.started_unix_s) == (1004, 1001)
+    assert (start.frames_agreeing, start.frames_seen) == (3, 4)
+    assert run([0.9, 0.9, 0.1, 0.1, 0.1, 0.9], rule) == []
+
+
+def test_short_stories_are_not_told_and_long_ones_are_told_again() -> None:
+    long = Rule(0.6, 0.4, confirm=2, release=3, min_duration_s=4)
+    assert run([0.9] * 4, long) == []
+    start, _ = run([0.9] * 8, long)
+    assert (start.unix_s, start.started_unix_s, start.duration_s) == (1004, 1000, 4)
+    again = Rule(0.6, 0.4, confirm=2, release=3, update_s=3)
+    told = run([0.9] * 9, again)
+    assert [(e.kind, e.duration_s) for e in told] == [
+        ("start", 1), ("update", 4), ("update", 7), ("end", 8),
+    ]  # fmt: skip
+
+
+def test_after_a_story_the_cool_down_keeps_quiet() -> None:
+    flicker = [0.9, 0.9, 0.1, 0.1, 0.1] * 4
+    assert len(run(flicker)) == 8
+    assert len(run(flicker, Rule(0.6, 0.4, 2, release=3, cooldown_s=10))) == 4
+
+
+def test_a_rejected_frame_speaks_for_its_own_label_alone() -> None:
+    """`no_leaf` has a rule of its own; it starts no disease, and ends one."""
+    rules = RuleBook({"rust": RULE, "no_leaf": Rule(0.3, 0.3, 2, release=2)})
+    tracker = EventTracker(rules)
+    leaf, none = (Detection("rust", 0.9),), (Detection("no_leaf", 0.4),)
+    told = [e for k, d in enumerate([leaf] * 3 + [none] * 4) for e in tracker.update(frame(k), d)]
+    assert [(e.kind, e.label) for e in told] == [
+        ("start", "rust"), ("start", "no_leaf"), ("end", "rust"),
+    ]  # fmt: skip
+
+
+def test_a_night_profile_holds_past_midnight() -> None:
+    night = Profile(21 * 60, 6 * 60, {"person": Rule(0.9, 0.8)})
+    book = RuleBook({"person": RULE, "car": RULE}, (night,))
+    at = {hour: book.at(datetime(2026, 6, 1, hour).timestamp()) for hour in (5, 6, 12, 21, 23)}
+    assert [at[hour]["person"].enter for hour in (5, 6, 12, 21, 23)] == [0.9, 0.6, 0.6, 0.9, 0.9]
+    assert book.labels == ("person", "car")
+    tracker = EventTracker(book)
+    evening = datetime(2026, 6, 1, 20, 59, 50).timestamp()
+    told: list[Event] = []
+    for second in range(20):
+        seen = Frame(PIXELS, second, evening + second, second)
+        told += tracker.update(seen, (Detection("car", 0.9),))
+    assert [(e.kind, e.unix_s - evening) for e in told] == [("start", 1), ("end", 10)]
+
+
+def test_what_holds_while_nothing_moves_goes_on() -> None:
+    tracker = EventTracker(RuleBook({"person": Rule(0.6, 0.4, 2, release=3, update_s=30)}))
+    for second in range(3):
+        tracker.update(frame(second), (Detection("person", 0.9),))
+    assert not tracker.busy
+    told = [event for second in range(3, 40) for event in tracker.hold(frame(second))]
+    assert [(e.kind, e.duration_s) for e in told] == [("update", 31)]
+    tracker.update(frame(40), ())
+    assert tracker.busy
+
+
 def test_labels_without_a_rule_make_no_events() -> None:
-    tracker = EventTracker({"person": RULE})
+    tracker = EventTracker(RuleBook({"person": RULE}))
     for second in range(10):
         assert tracker.update(frame(second), (Detection("cat", 1.0),)) == ()
 
@@ -62,7 +127,7 @@ def test_labels_without_a_rule_make_no_events() -> None:
 def test_starts_and_ends_alternate_and_the_story_counts_add_up(
     scores: list[float], confirm: int, release: int
 ) -> None:
-    rule = Rule(0.6, 0.4, confirm, release)
+    rule = Rule(0.6, 0.4, confirm, release=release)
     events = run(scores, rule)
     assert [e.kind for e in events] == ["start", "end"] * (len(events) // 2)
     for start, end in zip(events[::2], events[1::2], strict=True):
@@ -77,7 +142,9 @@ def test_starts_and_ends_alternate_and_the_story_counts_add_up(
 @pytest.mark.parametrize("case", sorted(p.name for p in GOLDEN.iterdir()))
 def test_golden(case: str) -> None:
     """frames.jsonl: time and scores; events.jsonl: what must come of them."""
-    tracker = EventTracker({"person": Rule(0.6, 0.45), "vehicle": Rule(0.5, 0.4, 1, 2)})
+    tracker = EventTracker(
+        RuleBook({"person": Rule(0.6, 0.45), "vehicle": Rule(0.5, 0.4, 1, release=2)})
+    )
     told = []
     at = frame(0)
     for text in (GOLDEN / case / "frames.jsonl").read_text().splitlines():

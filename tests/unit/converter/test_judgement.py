@@ -10,7 +10,8 @@ from converter import gate, quality
 from converter.recovery import Candidate, best
 from edge.decode import probabilities
 from edge.errors import FatalError
-from edge.model import Contract, InputContract, OutputContract
+from edge.head import OutputContract
+from edge.model import Contract, InputContract
 
 CONTRACT = Contract(
     name="m",

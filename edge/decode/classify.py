@@ -1,11 +1,11 @@
-"""Raw outputs of the interpreter -> Detections. Pure: no clock, no thread, no I/O."""
+"""A classifier's raw output -> one Detection per label, without boxes."""
 
 import numpy as np
 import numpy.typing as npt
 
 from edge.errors import FatalError
 from edge.model import Contract
-from edge.types import UNKNOWN, Detection, Fit, Tensor, TensorSpec
+from edge.types import Detection, Fit, Tensor, TensorSpec
 
 MOST = 16
 """Labels that a frame is given. One further down has a probability of at most 1/17, and a
@@ -31,14 +31,41 @@ class Classify:
     def __call__(self, outputs: tuple[Tensor, ...], fit: Fit) -> tuple[Detection, ...]:  # noqa: ARG002
         """The first output tensor -> one Detection for each of the first MOST labels.
 
-        A frame that the reject rule turns away is UNKNOWN, with the probability that was too low.
+        A frame that the reject rule turns away has the rule's label alone, with the probability
+        that was too low.
         """
-        scores = probabilities(self._contract, self._output.dequantize(outputs[0]).ravel())
-        order = np.argsort(-scores, kind="stable")[:MOST]
+        real = self._output.dequantize(outputs[0]).ravel()
+        scores = self._scores(real)
+        order = np.argsort(-scores, kind="stable")
+        if self._contract.task == "classify":
+            order = order[:MOST]
         best = float(scores[order[0]])
         if best < self._contract.reject.below:
-            return (Detection(UNKNOWN, best),)
+            return (Detection(self._contract.reject.label, best),)
         return tuple(Detection(self._contract.labels[i], float(scores[i])) for i in order)
+
+    def _scores(self, real: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        if self._contract.task == "multilabel":
+            return independent(self._contract, real)
+        return probabilities(self._contract, real)
+
+
+def independent(contract: Contract, real: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """(..., labels) real outputs -> probabilities of the same shape, each label for itself.
+
+    `1 / (1 + exp(-logit / temperature))`, the logistic function.
+    """
+    if contract.output.kind == "probabilities":
+        if contract.temperature == 1.0:
+            return real
+        clipped = np.clip(real, 1e-7, 1.0 - 1e-7)
+        real = np.log(clipped / (1.0 - clipped))
+    return logistic(real / np.float32(contract.temperature))
+
+
+def logistic(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """`1 / (1 + exp(-x))`, as a tanh so that no x overflows."""
+    return np.asarray(0.5 + 0.5 * np.tanh(0.5 * logits), np.float32)
 
 
 def probabilities(contract: Contract, real: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -1,0 +1,144 @@
+"""Configuration and contract -> what one source looks for: rules, tracker, zones."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from edge.config import Config, SourceConfig
+from edge.errors import FatalError
+from edge.events import EventTracker, ObjectEvents, Profile, Rule, RuleBook
+from edge.model import Contract
+from edge.motion import MotionGate, MotionRule
+from edge.scene import EventsConfig, MotionConfig, RuleConfig, minutes
+from edge.summary import Tally
+from edge.track import Tracker, TrackRule
+from edge.zones import Line, Places, Zone
+
+LEAVE_SHARE = 0.75
+"""A classifier's leave threshold, as a share of the enter threshold, where none is set."""
+LEAVE_SHARE_TRACKED = 0.5
+"""A detector's: what overlaps a known object may be far less sure."""
+DEFAULT_ENTER = 0.5
+"""The enter threshold of every label, where neither contract nor configuration has one."""
+
+RULE_KEYS = (
+    "enter", "leave", "confirm", "window", "release", "min_duration_s", "cooldown_s", "update_s",
+    "min_area", "max_area",
+)  # fmt: skip
+
+
+def book(contract: Contract, config: Config) -> RuleBook:
+    """Which labels become events, when: the configuration's scores, else the contract's.
+
+    A contract that sets no thresholds makes events of all its labels. Raises FatalError where the
+    configuration names a label that the model does not have.
+    """
+    always = _rules(contract, config.events, config.events.labels, [])
+    profiles = []
+    for name, profile in config.profile.items():
+        _known(contract, tuple(profile.label), f"profile.{name}.label")
+        labels = config.events.labels if profile.labels is None else profile.labels
+        over = [profile, profile.label]
+        rules = _rules(contract, config.events, labels, over)
+        profiles.append(Profile(minutes(profile.from_), minutes(profile.until), rules))
+    return RuleBook(always, tuple(profiles))
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One source with what is looked for in it; a command may change the rules meanwhile."""
+
+    name: str
+    config: Config
+    rules: RuleBook
+
+
+def events(contract: Contract, scene: Scene, numbers: Iterator[int]) -> EventTracker | ObjectEvents:
+    """What turns one source's detections into stories."""
+    rules, config, source = scene.rules, scene.config, scene.name
+    section = config.source[source]
+    if contract.task != "detect":
+        if section.zone or section.line:
+            raise FatalError(
+                f"source.{source}: zones and lines need a model with task = detect; "
+                f"{contract.name} has task = {contract.task}"
+            )
+        return EventTracker(rules, numbers)
+    rule = TrackRule(
+        lambda label: _least(rules, label, "enter"),
+        lambda label: _least(rules, label, "leave"),
+        config.events.lost_s,
+        config.events.release,
+    )
+    return ObjectEvents(rules, Tracker(rule), places(contract, source, section), numbers)
+
+
+def gate(contract: Contract, config: MotionConfig) -> MotionGate | None:
+    """What keeps quiet frames from the model, where it is switched on.
+
+    Raises FatalError where a classifier, which knows no places, is asked to look at a part.
+    """
+    if not config.enabled:
+        return None
+    if config.crop and contract.task != "detect":
+        raise FatalError(f"motion.crop: needs a model with task = detect; got {contract.task}")
+    return MotionGate(MotionRule(config.threshold, config.min_area, config.look_s, config.crop))
+
+
+def tally(contract: Contract, config: Config) -> Tally | None:
+    """What counts one source's frames, where summaries are switched on."""
+    if not config.summary.enabled:
+        return None
+    thresholds = {label: rule.enter for label, rule in book(contract, config).always.items()}
+    return Tally(thresholds, config.summary.sample_s)
+
+
+def places(contract: Contract, source: str, section: SourceConfig) -> Places:
+    """A source's zones and lines. Raises FatalError for labels that the model does not have."""
+    for kind, tables in (("zone", section.zone), ("line", section.line)):
+        for name, table in tables.items():
+            _known(contract, table.labels, f"source.{source}.{kind}.{name}.labels")
+    zones = [Zone(name=name, **dict(zone)) for name, zone in section.zone.items()]
+    lines = [Line(name=name, **dict(line)) for name, line in section.line.items()]
+    return Places(tuple(zones), tuple(lines))
+
+
+def _rules(
+    contract: Contract, events: EventsConfig, labels: tuple[str, ...], over: list[Any]
+) -> dict[str, Rule]:
+    _known(contract, (*labels, *events.label), "events.labels")
+    thresholds = contract.thresholds or dict.fromkeys(contract.labels, DEFAULT_ENTER)
+    share = LEAVE_SHARE_TRACKED if contract.task == "detect" else LEAVE_SHARE
+    made = {}
+    for label in labels or tuple(thresholds):
+        layers = [events, events.label.get(label)]
+        for table in over:
+            layers.append(table.get(label) if isinstance(table, dict) else table)
+        values = _layered(layers)
+        values.setdefault("enter", thresholds.get(label, DEFAULT_ENTER))
+        values["leave"] = min(values.get("leave", values["enter"] * share), values["enter"])
+        made[label] = Rule(**values)
+    return made
+
+
+def _layered(layers: list[RuleConfig | EventsConfig | None]) -> dict[str, Any]:
+    """The rule's keys; later tables go before earlier ones, what they leave out stays."""
+    values: dict[str, Any] = {}
+    for layer in layers:
+        for key in RULE_KEYS:
+            value = getattr(layer, key, None)
+            if value is not None:
+                values[key] = value
+    return values
+
+
+def _least(rules: RuleBook, label: str, key: str) -> float:
+    """The lowest such score of the day: the tracker follows what any hour may want."""
+    hours = (rules.always, *(profile.rules for profile in rules.profiles))
+    return min((getattr(hour[label], key) for hour in hours if label in hour), default=1.0)
+
+
+def _known(contract: Contract, labels: tuple[str, ...], key: str) -> None:
+    strangers = sorted(set(labels) - {*contract.labels, contract.reject.label})
+    if strangers:
+        raise FatalError(f"{key}: the model {contract.name} has no label {strangers[0]!r}")

@@ -1,0 +1,138 @@
+"""The tables of edge.toml that say what to look for, where and when."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Score = Annotated[float, Field(ge=0, le=1)]
+Id = Annotated[str, Field(pattern=r"^[a-z0-9_-]+$", max_length=64)]
+Seconds = Annotated[float, Field(ge=0)]
+Frames = Annotated[int, Field(ge=1, le=1000)]
+Time = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+Point = Annotated[tuple[Score, Score], Field(strict=False)]
+Ring = Annotated[tuple[Point, ...], Field(strict=False, min_length=3, max_length=100)]
+Names = Annotated[tuple[str, ...], Field(strict=False)]
+
+
+class Section(BaseModel):
+    """A table of edge.toml: unknown keys and wrong types are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
+
+
+class RuleConfig(Section):
+    """What may differ by label and by time of day; None: as the table above says."""
+
+    enter: Score | None = None
+    leave: Score | None = None
+    confirm: Frames | None = None
+    window: Annotated[int, Field(ge=0, le=1000)] | None = None
+    release: Frames | None = None
+    min_duration_s: Seconds | None = None
+    cooldown_s: Seconds | None = None
+    update_s: Seconds | None = None
+    min_area: Score | None = None
+    max_area: Score | None = None
+
+
+class EventsConfig(Section):
+    """When a label becomes an event; scores left out come from the model's contract."""
+
+    labels: Names = ()
+    enter: Score | None = None
+    leave: Score | None = None
+    confirm: Frames = 3
+    window: Annotated[int, Field(ge=0, le=1000)] = 0
+    release: Frames = 5
+    lost_s: Seconds = 1.5
+    min_duration_s: Seconds = 0.0
+    cooldown_s: Seconds = 0.0
+    update_s: Seconds = 60.0
+    min_area: Score = 0.0
+    max_area: Score = 1.0
+    label: dict[str, RuleConfig] = Field(default={})
+
+
+class ProfileConfig(RuleConfig):
+    """Other rules for a part of the day, local time."""
+
+    from_: Time = Field(alias="from")
+    until: Time
+    labels: Names | None = None
+    label: dict[str, RuleConfig] = Field(default={})
+
+
+class ZoneConfig(Section):
+    """A named polygon in a source's frame."""
+
+    polygon: Ring
+    holes: Annotated[tuple[Ring, ...], Field(strict=False)] = ()
+    labels: Names = ()
+    anchor: Literal["bottom", "center"] = "bottom"
+    ignore: bool = False
+    required: bool = False
+    stay_s: Seconds = 0.0
+
+    @model_validator(mode="after")
+    def _one_purpose(self) -> "ZoneConfig":
+        if self.ignore and (self.required or self.stay_s):
+            raise ValueError("an ignore zone cannot be required nor have stay_s")
+        return self
+
+
+class LineConfig(Section):
+    """A named line in a source's frame."""
+
+    start: Point
+    end: Point
+    labels: Names = ()
+    anchor: Literal["bottom", "center"] = "bottom"
+
+    @model_validator(mode="after")
+    def _has_length(self) -> "LineConfig":
+        if self.start == self.end:
+            raise ValueError("start and end are the same point")
+        return self
+
+
+class MotionConfig(Section):
+    """Inference only when, and if asked only where, something moves."""
+
+    enabled: bool = False
+    threshold: float = Field(default=12.0, gt=0, le=255)
+    min_area: Score = 0.002
+    look_s: float = Field(default=10.0, gt=0)
+    crop: bool = False
+
+
+class SummaryConfig(Section):
+    """Incidence per source and day."""
+
+    enabled: bool = False
+    sample_s: Seconds = 60.0
+    publish_s: float = Field(default=900.0, gt=0)
+
+
+class RecordConfig(Section):
+    """Snapshots and clips of events, on this device's disk."""
+
+    snapshots: bool = False
+    clips: bool = False
+    folder: Annotated[Path, Field(strict=False)] | None = None
+    draw: bool = True
+    width: int = Field(default=640, ge=64, le=3840)
+    fps: float = Field(default=10.0, gt=0, le=60)
+    pre_roll_s: float = Field(default=5.0, ge=0, le=60)
+    post_roll_s: float = Field(default=3.0, ge=0, le=60)
+    max_clip_s: float = Field(default=60.0, gt=0, le=600)
+    keep_days: float = Field(default=14.0, gt=0)
+    keep_mb: float = Field(default=500.0, gt=0)
+    free_mb: float = Field(default=500.0, ge=0)
+
+
+def minutes(time: str) -> int:
+    """`21:30` -> minutes since midnight."""
+    hours, rest = re.split(":", time)
+    return int(hours) * 60 + int(rest)
