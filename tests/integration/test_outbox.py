@@ -235,7 +235,7 @@ def test_a_full_disk_delays_nothing_and_is_reported(broker: Mosquitto, tmp_path:
     with Listener(broker.port) as listener:
         source.start(1200, rate=300, limit=200_000)
         until(lambda: "events wait in memory meanwhile" in source.errors.read_text())
-        assert source.stored < 100
+        assert source.stored < 400, "what 200 kB hold"
         until(lambda: len(listener.events) >= source.stored + 100)
         source.limit(resource.RLIM_INFINITY)
         until(lambda: "takes events again" in source.errors.read_text())
