@@ -67,7 +67,7 @@ class MqttConfig(Section):
     @field_validator("broker")
     @classmethod
     def _address(cls, value: str) -> str:
-        if re.fullmatch(r"embedded(:\d{1,5})?", value):
+        if re.fullmatch(r"embedded(:[1-9]\d{0,4})?", value):
             return value
         try:
             parts = urlsplit(value)
