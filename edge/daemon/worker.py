@@ -75,11 +75,9 @@ class Worker:
     def _run(self) -> None:
         try:
             self._supervise()
-        except HedgerowError as error:
+        except (HedgerowError, BrokenPipeError) as error:
             self.error = error
-        except (
-            Exception
-        ) as error:  # a thread that dies unseen would leave a daemon that does nothing
+        except Exception as error:  # unseen, it would leave a daemon that does nothing
             log.debug("source %s", self.name, exc_info=True)
             self.error = TransientError(
                 f"source {self.name}: unexpected {type(error).__name__}: {error}; "

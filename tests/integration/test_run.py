@@ -73,6 +73,20 @@ def test_events_do_not_depend_on_the_run(edge: Edge, vww: Path, testdata: Path) 
     assert first == events()
 
 
+def test_a_reader_of_stdout_that_leaves_ends_it_quietly(vww: Path, testdata: Path) -> None:
+    command = edge_command(
+        "run", "--source", f"dir:{testdata}/images/vww01-open", "--model", vww, "--json"
+    )
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert run.stdout is not None and run.stderr is not None
+    assert "observation/1" in run.stdout.readline()
+    run.stdout.close()
+    errors = run.stderr.read()
+    assert run.wait(timeout=20) == 0, errors
+    assert "error" not in errors
+    run.stderr.close()
+
+
 def test_a_folder_gives_a_line_for_every_picture(edge: Edge, vww: Path, testdata: Path) -> None:
     done = edge("run", "--source", f"dir:{testdata}/images/vww01-open", "--model", vww, "--json")
     assert done.returncode == 0, done.stderr
