@@ -49,7 +49,4 @@ def main() -> None:
     except HedgerowError as error:
         click.echo(f"edge: error: {error}", err=True)
         status = error.exit_status
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 0
     sys.exit(status)

@@ -82,9 +82,9 @@ def test_a_reader_of_stdout_that_leaves_ends_it_quietly(vww: Path, testdata: Pat
     assert "observation/1" in run.stdout.readline()
     run.stdout.close()
     errors = run.stderr.read()
-    assert run.wait(timeout=20) == 0, errors
-    assert "error" not in errors
     run.stderr.close()
+    assert run.wait(timeout=20) == 1
+    assert "error" not in errors
 
 
 def test_a_folder_gives_a_line_for_every_picture(edge: Edge, vww: Path, testdata: Path) -> None:
