@@ -20,6 +20,9 @@ from edge.types import Tensor, TensorSpec
 log = logging.getLogger(__name__)
 
 LONGEST_RETRY_S = 3600.0
+UNGUARDED = "cpu"
+"""Our own process's arithmetic, with no driver that could hang: it is called directly, because
+handing a frame to a thread that can be given up, and its answer back, costs 0.2 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,8 @@ class Runtime:
         with self._lock:
             while True:
                 try:
+                    if self.delegate == UNGUARDED:
+                        return self._interpreter.infer(tensor)
                     return self._thread.call(self._limits.invoke_s, self._interpreter.infer, tensor)
                 except (FatalError, Hung) as error:
                     self._give_up(f"failed while running: {error}")
