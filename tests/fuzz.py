@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tests.flatbuffers import pack, unpack
+from converter.flatbuffer import pack, unpack
 
 MODELS = (
     "mlperf-tiny/vww_mobilenet_96/vww_96_int8.tflite",

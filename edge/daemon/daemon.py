@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
-from pathlib import Path
 from threading import Event
 
 from edge import __version__, model
@@ -56,7 +55,7 @@ class Daemon:
         self._json_lines = json_lines
         self._mqtt = mqtt
         self._began_s = time.monotonic()
-        self._model = model.load(Path(config.model.path))
+        self._model = model.load(config.model.path)
         self._runtime = _runtime(self._model, config.runtime)
         self._changes = 0
         contract = self._model.contract
@@ -79,11 +78,6 @@ class Daemon:
         """Gives the configuration as it is now, for the command reload."""
         self.successor: Daemon | None = None
         """Made by the command reload: it runs when this one has ended."""
-
-    @property
-    def runtime(self) -> Runtime:
-        """What the model runs on."""
-        return self._runtime
 
     def run(self, stop: Event) -> Summary:
         """Until every source has ended, one cannot go on, or `stop` is set.

@@ -8,7 +8,6 @@ from edge.feed.reader import Received
 from edge.feed.schemas import PUBLISHED, RETAINED
 
 WORDS = ("online", "offline")
-NO_JSON = ("availability", "snapshot", "command")
 
 
 class Lint:

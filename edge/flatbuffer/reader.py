@@ -6,7 +6,6 @@ left out. Everything is little-endian, and offsets to vectors and tables only po
 """
 
 import struct
-from collections.abc import Callable
 from typing import Any
 
 from edge.errors import FatalError
@@ -54,18 +53,11 @@ class Table:
 
     def tables(self, position: int) -> list["Table"]:
         """A vector of tables; empty where it is left out."""
-        return self._each(position, Table)
-
-    def strings(self, position: int) -> list[str]:
-        """A vector of strings; empty where it is left out."""
-        return self._each(position, _string)
-
-    def _each(self, position: int, make: Callable[[bytes, int], Any]) -> list[Any]:
         first, length = self._vector(position, 4)
         if length > LONGEST:
             raise Damaged(f"a list at byte {first} has {length} entries")
         places = range(first, first + 4 * length, 4)
-        return [make(self._data, _follow(self._data, at)) for at in places]
+        return [Table(self._data, _follow(self._data, at)) for at in places]
 
     def string(self, position: int) -> str:
         """A string; empty where it is left out."""

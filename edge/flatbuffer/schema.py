@@ -80,9 +80,6 @@ BITS = {0: 32, 1: 16, 2: 32, 3: 8, 4: 64, 6: 8, 7: 16, 9: 8, 17: 4}
 """Tensor types that a CNN needs -> bits an element: float32 and 16, int32, uint8, int64, bool,
 int16, int8, int4. No strings, resources or variants: those hold pointers."""
 
-NUMPY_TYPES = {0: "float32", 2: "int32", 3: "uint8", 4: "int64", 6: "bool", 7: "int16", 9: "int8"}
-"""Tensor types that can be a network's input."""
-
 CUSTOM = 32
 POSTPROCESS = "TFLite_Detection_PostProcess"
 """The one custom operator that the interpreters bring themselves: SSD's boxes."""

@@ -1,6 +1,7 @@
 """`edge run` with a real detector on a real video: six people, six stories, and where they went."""
 
 import json
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,14 @@ def test_the_state_counts_who_is_there(said: list[Received]) -> None:
     assert states[-1].counts == {} and states[-1].zones == {}
 
 
+def run(edge: Edge, model: Path, config: Path) -> subprocess.CompletedProcess[str]:
+    """`edge run` with that file, to its end; MQTT goes to a broker of its own."""
+    broker = f"embedded:{free_port()}"
+    done = edge("run", "--config", config, "--model", model, "--json", "--broker", broker)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
 def test_a_folder_of_pictures_has_a_summary(
     edge: Edge, vww: Path, testdata: Path, tmp_path: Path
 ) -> None:
@@ -107,10 +116,7 @@ def test_a_folder_of_pictures_has_a_summary(
         f"[summary]\nenabled = true\nsample_s = 0.0\n"
         f'[source.yard]\nuri = "dir:{testdata}/images/vww01-open"\n'
     )
-    done = edge(
-        "run", "--config", config, "--model", vww, "--json", "--broker", f"embedded:{free_port()}"
-    )
-    assert done.returncode == 0, done.stderr
+    done = run(edge, vww, config)
     told = [json.loads(text) for text in done.stdout.splitlines() if "summary/1" in text]
     payload = SummaryPayload.model_validate(told[-1])
     assert payload.complete and payload.frames == 131
@@ -124,10 +130,7 @@ def test_quiet_frames_are_not_inferred(
     config = tmp_path / "edge.toml"
     video = testdata / "videos/car-detection.mp4"
     config.write_text(f'[motion]\nenabled = true\n[source.road]\nuri = "file:{video}"\n')
-    done = edge(
-        "run", "--config", config, "--model", vww, "--json", "--broker", f"embedded:{free_port()}"
-    )
-    assert done.returncode == 0, done.stderr
+    done = run(edge, vww, config)
     looked = [text for text in done.stdout.splitlines() if "observation/1" in text]
     assert "377 frames" in done.stderr
     assert 104 - 55 + 237 - 182 + 347 - 316 <= len(looked) <= 300, "cars, and few frames more"
@@ -141,10 +144,7 @@ def test_an_event_leaves_a_snapshot_and_a_clip(
         f'[record]\nsnapshots = true\nclips = true\nfree_mb = 0.0\nfolder = "{tmp_path}/media"\n'
         f'[source.door]\nuri = "file:{testdata}/videos/yes.mkv"\n'
     )
-    done = edge(
-        "run", "--config", config, "--model", vww, "--json", "--broker", f"embedded:{free_port()}"
-    )
-    assert done.returncode == 0, done.stderr
+    done = run(edge, vww, config)
     starts = done.stdout.count('"event_type":"start"')
     left = [path.suffix for path in sorted((tmp_path / "media/door").iterdir())]
     assert starts and left.count(".jpg") == starts

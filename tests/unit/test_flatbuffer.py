@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from converter.flatbuffer import pack, unpack
 from edge import model
 from edge.errors import FatalError
 from edge.flatbuffer import metadata, preflight
 from edge.flatbuffer.reader import Damaged, root
 from edge.runtime.trial import try_out
 from tests.conftest import TESTDATA, VWW
-from tests.flatbuffers import pack, unpack
 
 MODELS = sorted((TESTDATA / "models").glob("[!b]*/**/*.tflite"))
 
