@@ -18,7 +18,9 @@ from edge.scene import (
     MotionConfig,
     ProfileConfig,
     RecordConfig,
+    ScheduleConfig,
     Section,
+    SiteConfig,
     SummaryConfig,
     ZoneConfig,
 )
@@ -121,6 +123,7 @@ class SourceConfig(Section):
     fps: float = Field(default=0.0, ge=0)
     zone: dict[Id, ZoneConfig] = Field(default={})
     line: dict[Id, LineConfig] = Field(default={})
+    schedule: ScheduleConfig | None = None
 
 
 class Config(Section):
@@ -138,6 +141,7 @@ class Config(Section):
     motion: MotionConfig = MotionConfig()
     summary: SummaryConfig = SummaryConfig()
     record: RecordConfig = RecordConfig()
+    site: SiteConfig = SiteConfig()
     profile: dict[Id, ProfileConfig] = Field(default={})
     source: dict[Id, SourceConfig] = Field(default={})
 

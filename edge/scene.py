@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Score = Annotated[float, Field(ge=0, le=1)]
 Id = Annotated[str, Field(pattern=r"^[a-z0-9_-]+$", max_length=64)]
@@ -14,6 +14,12 @@ Time = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
 Point = Annotated[tuple[Score, Score], Field(strict=False)]
 Ring = Annotated[tuple[Point, ...], Field(strict=False, min_length=3, max_length=100)]
 Names = Annotated[tuple[str, ...], Field(strict=False)]
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+Mark = Annotated[
+    str,
+    Field(pattern=r"^(([01]\d|2[0-3]):[0-5]\d|sun(rise|set)([+-]0\d:[0-5]\d)?)?$"),
+]
+"""A time of the day: 21:30, sunrise, sunset-00:30, sunrise+01:00; empty: none."""
 
 
 class Section(BaseModel):
@@ -130,6 +136,47 @@ class RecordConfig(Section):
     keep_days: float = Field(default=14.0, gt=0)
     keep_mb: float = Field(default=500.0, gt=0)
     free_mb: float = Field(default=500.0, ge=0)
+
+
+class SiteConfig(Section):
+    """Where this device is, for sunrise and sunset."""
+
+    latitude: float | None = Field(default=None, ge=-89.9, le=89.9)
+    longitude: float | None = Field(default=None, ge=-180, le=180)
+    timezone: str = ""
+
+    @field_validator("timezone")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        from zoneinfo import ZoneInfo
+
+        try:
+            return ZoneInfo(value).key if value else ""
+        except (OSError, ValueError, KeyError):
+            raise ValueError(f"there is no time zone {value!r}, as Europe/Berlin is one") from None
+
+
+class ScheduleConfig(Section):
+    """When a source is awake."""
+
+    days: Annotated[tuple[Weekday, ...], Field(strict=False)] = ()
+    from_: Mark = Field(default="", alias="from")
+    until: Mark = ""
+    every_s: Seconds = 0.0
+    for_s: Seconds = 0.0
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> "ScheduleConfig":
+        if self.from_ and self.from_ == self.until:
+            raise ValueError("from and until are the same: leave both out for the whole day")
+        if not (0 < self.for_s < self.every_s or self.for_s == self.every_s == 0):
+            raise ValueError("expected for_s above 0 and below every_s, or neither of them")
+        return self
+
+    @property
+    def by_the_sun(self) -> bool:
+        """Whether it takes the place on Earth to know."""
+        return "sun" in self.from_ + self.until
 
 
 def minutes(time: str) -> int:

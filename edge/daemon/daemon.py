@@ -14,6 +14,7 @@ from edge import __version__, model
 from edge.config import Config, RuntimeConfig, state_dir
 from edge.daemon import scene
 from edge.daemon.commander import Commander
+from edge.daemon.rota import Rota
 from edge.daemon.worker import Worker
 from edge.decode import open_decode
 from edge.errors import FatalError, TransientError
@@ -67,6 +68,7 @@ class Daemon:
         for name in config.source:
             self._events(name)  # what is wrong is said here
         scene.gate(contract, config.motion)
+        self._schedules = {name: scene.schedule(config, name) for name in config.source}
         reference = payloads.ModelRef(
             name=contract.name,
             version=contract.version,
@@ -131,11 +133,13 @@ class Daemon:
     def _watch(self, workers: list[Worker], feed: Feed, ways: Ways, stop: Event) -> None:
         due_s = time.monotonic()
         commander, announcer = self._commander(workers, ways), self._announcer(ways)
+        rota = Rota([(w, s) for w in workers if (s := self._schedules[w.name])])
         while not stop.is_set() and self.successor is None:
             if ways.client is not None:
                 ways.client.check()
             if announcer is not None:
                 announcer.step()
+            rota.step()
             asked = commander is not None and commander.step(
                 lambda: self._status(workers, ways), self._reload
             )

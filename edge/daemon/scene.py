@@ -10,6 +10,7 @@ from edge.events import EventTracker, ObjectEvents, Profile, Rule, RuleBook
 from edge.model import Contract
 from edge.motion import MotionGate, MotionRule
 from edge.scene import EventsConfig, MotionConfig, RuleConfig, minutes
+from edge.schedule import Schedule
 from edge.summary import Tally
 from edge.track import Tracker, TrackRule
 from edge.zones import Line, Places, Zone
@@ -91,6 +92,21 @@ def tally(contract: Contract, config: Config) -> Tally | None:
         return None
     thresholds = {label: rule.enter for label, rule in book(contract, config).always.items()}
     return Tally(thresholds, config.summary.sample_s)
+
+
+def schedule(config: Config, source: str) -> Schedule | None:
+    """When a source is awake; None: always.
+
+    Raises FatalError where the sun decides and nobody said where on Earth it is looked at.
+    """
+    section, site = config.source[source].schedule, config.site
+    if section is None:
+        return None
+    if section.by_the_sun and (site.latitude is None or site.longitude is None):
+        raise FatalError(
+            f"source.{source}.schedule: sunrise and sunset need site.latitude and site.longitude"
+        )
+    return Schedule(section, site)
 
 
 def places(contract: Contract, source: str, section: SourceConfig) -> Places:

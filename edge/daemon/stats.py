@@ -25,6 +25,8 @@ class SourceStats:
         self.quiet = 0
         self.online = False
         self.paused = False
+        self.asleep = False
+        self.asleep_until: str | None = None
         self.reason = "starting"
 
     def observe(self, seen: Observation) -> None:
@@ -37,6 +39,18 @@ class SourceStats:
             self.quiet += not seen.looked
             if seen.looked:
                 self._latencies_s.append(seen.latency_s)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the source is not to be open now."""
+        return self.paused or self.asleep
+
+    @property
+    def why(self) -> str:
+        """Why it delivers no frames; empty where it does, or where it is paused."""
+        if self.online or self.paused:
+            return ""
+        return f"asleep until {self.asleep_until or 'its time'}" if self.asleep else self.reason
 
     @property
     def fps(self) -> float:
@@ -56,7 +70,7 @@ class SourceStats:
         """The figures as the feed shows them."""
         return SourceStatus(
             state="paused" if self.paused else "online" if self.online else "offline",
-            reason="" if self.online or self.paused else self.reason,
+            reason=self.why,
             live=source.live if source else True,
             frames=self.frames,
             fps=self.fps,
@@ -64,6 +78,8 @@ class SourceStats:
             skipped=source.skipped if source else 0,
             events=self.events,
             quiet=self.quiet,
+            asleep=self.asleep,
+            asleep_until=self.asleep_until,
             latency_ms_p50=self.latency_ms(50),
             latency_ms_p95=self.latency_ms(95),
         )

@@ -11,7 +11,7 @@ import cv2
 
 from edge.config import SourceConfig
 from edge.daemon.stats import SourceStats
-from edge.errors import HedgerowError, TransientError
+from edge.errors import FatalError, HedgerowError, TransientError
 from edge.feed.commands import Asked
 from edge.feed.feed import Feed
 from edge.pipeline import Pipeline
@@ -42,6 +42,7 @@ class Worker:
         self._config = config
         self._make = make
         self._feed = feed
+        self.stats.asleep = config.schedule is not None  # until the schedule is looked at
         self._wanted: deque[Asked] = deque()
         self.tally: Tally | None = None
         """Counts the frames of the day, where summaries are switched on."""
@@ -51,6 +52,8 @@ class Worker:
         """Writes snapshots and clips, where they are switched on."""
         self._published_s = time.monotonic()
         self._stopped = Event()
+        self._closing = False
+        """Whether this source is closed only for now, by a pause or by its schedule."""
         self.thread = Thread(target=self._run, name=f"source {name}", daemon=True)
 
     def stop(self) -> None:
@@ -62,7 +65,24 @@ class Worker:
     def pause(self, paused: bool) -> None:
         """From any thread: close the source, or open it again. A recording waits where it is."""
         self.stats.paused = paused
-        if paused and self.source is not None and self.source.live:
+        if paused:
+            self._close()
+
+    def sleep(self, until: str | None) -> None:
+        """From any thread: its schedule closes the source, until then where that is known."""
+        self.stats.asleep_until = until
+        if not self.stats.asleep:
+            self.stats.asleep = True
+            self._close()
+
+    def wake(self) -> None:
+        """From any thread: its schedule opens the source."""
+        self.stats.asleep, self.stats.asleep_until = False, None
+
+    def _close(self) -> None:
+        """Until it may be open again."""
+        if self.source is not None and self.source.live:
+            self._closing = True
             self.source.stop()
 
     def snapshot(self, asked: Asked) -> None:
@@ -70,7 +90,7 @@ class Worker:
         if self.stats.online:
             self._wanted.append(asked)
         else:
-            asked.refuse(f"source {self.name} delivers no frames now: {self.stats.reason}")
+            asked.refuse(f"source {self.name} delivers no frames now: {self.stats.why}")
 
     def _run(self) -> None:
         try:
@@ -88,11 +108,16 @@ class Worker:
     def _supervise(self) -> None:
         failures = 0
         while not self._stopped.is_set():
-            if self.stats.paused:
+            if self.stats.closed:
                 self._stopped.wait(PAUSE_S)
                 continue
             began_s = time.monotonic()
+            self._closing = False
             self.source = open_source(self._config)
+            if self._config.schedule is not None and not self.source.live:
+                raise FatalError(
+                    f"source.{self.name}.schedule: a recording has no hours; remove it"
+                )
             try:
                 self._read(self.source)
             except TransientError as error:
@@ -105,7 +130,7 @@ class Worker:
                 log.warning("source %s: %s; trying again in %.0f s", self.name, error, wait_s)
                 self._stopped.wait(wait_s)
                 continue
-            if not (self.stats.paused and self.source.live):
+            if not self._closing:
                 return
 
     def _read(self, source: Source) -> None:
@@ -121,8 +146,10 @@ class Worker:
                 self._count(seen)
                 if self.record is not None and pipeline.last is not None:
                     self.record.take(pipeline.last, seen.events)
-                if self._stopped.is_set() or (self.stats.paused and source.live):
+                if self._stopped.is_set():
                     source.stop()
+                elif self.stats.closed and source.live:
+                    self._close()
                 elif self.stats.paused:
                     self._hold()
         finally:

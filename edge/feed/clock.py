@@ -5,8 +5,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
+RTC = Path("/sys/class/rtc")
+LONG_AGO_S = 1_735_689_600.0
+"""2025: a clock that says less was never set."""
 TIME_ERROR = 5
 """What adjtimex(2) returns while nobody holds the kernel's clock."""
 
@@ -34,6 +38,18 @@ def kernel_synced() -> bool:
         return int(_libc().adjtimex(timex)) not in (-1, TIME_ERROR)
     except AttributeError:
         return False
+
+
+def clock_set(unix_s: float, rtc: Path = RTC) -> bool:
+    """Whether the wall clock can be right: held by a time service, or begun from a clock with a
+    battery, which a bare Raspberry Pi does not have."""
+    if kernel_synced():
+        return True
+    try:
+        began = [path.read_text(encoding="ascii").strip() for path in rtc.glob("*/hctosys")]
+    except OSError:
+        return False
+    return "1" in began and unix_s > LONG_AGO_S
 
 
 @cache

@@ -152,6 +152,10 @@ class SourceStatus(Payload):
     events: int
     quiet: int = 0
     """Frames in which nothing moved, and which were not inferred."""
+    asleep: bool = False
+    """Closed by its schedule."""
+    asleep_until: Iso | None = None
+    """When its schedule opens it again; null while it is awake, or where none knows."""
     latency_ms_p50: Seconds
     latency_ms_p95: Seconds
 

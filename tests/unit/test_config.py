@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from edge import config
 from edge.errors import FatalError
+from edge.scene import ScheduleConfig
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -37,7 +38,9 @@ def test_the_shipped_file_holds_every_key_with_its_default() -> None:
     text = shipped.read_text()
     for where, key in keys(config.Config):
         shown = f"\n{key} =" in text or f"\n# {key} =" in text or f".{key}." in text
-        assert shown or f"[{key}." in text, f"{where}.{key} is not in the file"
+        assert shown or f"[{key}." in text or f".{key}]" in text, (
+            f"{where}.{key} is not in the file"
+        )
 
 
 def keys(section: type[BaseModel], where: str = "") -> Iterator[tuple[str, str]]:
@@ -61,6 +64,7 @@ def test_the_examples_in_the_shipped_file_are_valid(tmp_path: Path) -> None:
     made = config.load(write(tmp_path, text))
     assert made.source["yard"].line["door"].start == (0.2, 0.8)
     assert made.profile["night"].label["person"].confirm == 5
+    assert made.source["yard"].schedule == ScheduleConfig()
 
 
 @pytest.mark.parametrize(
@@ -84,6 +88,15 @@ def test_the_examples_in_the_shipped_file_are_valid(tmp_path: Path) -> None:
         ("[mqtt]\nbroker = 'mqtt://h:99999'", "mqtt.broker: expected mqtt://HOST:PORT"),
         ("[events]\nenter = 60", "events.enter: expected a value less than or equal to 1, got 60"),
         ("[runtime]\nthreads = true", "runtime.threads: expected a valid integer, got True"),
+        (
+            "[source.a]\nuri='0'\n[source.a.schedule]\nfrom = '25:00'",
+            "source.a.schedule.from: expected to match",
+        ),
+        (
+            "[source.a]\nuri='0'\n[source.a.schedule]\nevery_s = 600",
+            "source.a.schedule: expected for_s above 0 and below every_s, or neither of them",
+        ),
+        ("[site]\ntimezone = 'Berlin'", "site.timezone: there is no time zone 'Berlin'"),
         ("device = 'My Pi'", "device: expected to match"),
         ("device = ", "is not valid TOML"),
     ],
