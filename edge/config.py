@@ -12,9 +12,11 @@ from pydantic import Field, ValidationError, field_validator
 
 from edge.errors import FatalError
 from edge.scene import (
+    Crop,
     EventsConfig,
     Id,
     LineConfig,
+    MaskConfig,
     MotionConfig,
     ProfileConfig,
     RecordConfig,
@@ -121,6 +123,10 @@ class SourceConfig(Section):
 
     uri: str = Field(min_length=1)
     fps: float = Field(default=0.0, ge=0)
+    rotate: Literal[0, 90, 180, 270] = 0
+    flip: Literal["none", "horizontal", "vertical", "both"] = "none"
+    crop: Crop = (0.0, 0.0, 1.0, 1.0)
+    mask: dict[Id, MaskConfig] = Field(default={})
     zone: dict[Id, ZoneConfig] = Field(default={})
     line: dict[Id, LineConfig] = Field(default={})
     schedule: ScheduleConfig | None = None

@@ -4,7 +4,15 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+
+
+def _window(crop: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+    x_min, y_min, x_max, y_max = crop
+    if x_min >= x_max or y_min >= y_max:
+        raise ValueError("expected [x_min, y_min, x_max, y_max] with x_min < x_max, y_min < y_max")
+    return crop
+
 
 Score = Annotated[float, Field(ge=0, le=1)]
 Id = Annotated[str, Field(pattern=r"^[a-z0-9_-]+$", max_length=64)]
@@ -13,6 +21,8 @@ Frames = Annotated[int, Field(ge=1, le=1000)]
 Time = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
 Point = Annotated[tuple[Score, Score], Field(strict=False)]
 Ring = Annotated[tuple[Point, ...], Field(strict=False, min_length=3, max_length=100)]
+Crop = Annotated[tuple[Score, Score, Score, Score], Field(strict=False), AfterValidator(_window)]
+"""x_min, y_min, x_max, y_max."""
 Names = Annotated[tuple[str, ...], Field(strict=False)]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Mark = Annotated[
@@ -101,6 +111,12 @@ class LineConfig(Section):
         if self.start == self.end:
             raise ValueError("start and end are the same point")
         return self
+
+
+class MaskConfig(Section):
+    """A named polygon in which nothing is ever seen."""
+
+    polygon: Ring
 
 
 class MotionConfig(Section):

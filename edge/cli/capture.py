@@ -1,26 +1,34 @@
 """`edge capture`: pictures from a source, for calibration and training."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from edge.config import SourceConfig
 
 
 @click.command()
 @click.option("--source", required=True, metavar="URI", help="As for edge run.")
+@click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path),
+    help="edge.toml: --source is then a source's name in it, altered as it says there.",
+)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder to fill.")
 @click.option("--count", default=100, show_default=True, help="How many pictures.")
 @click.option("--every", default=1, show_default=True, help="Keep one frame of so many.")
-def capture(source: str, out: Path, count: int, every: int) -> None:
+def capture(source: str, config_path: Path | None, out: Path, count: int, every: int) -> None:
     """Save pictures as the model will see them: calibrate with what the camera really shows."""
     import cv2
 
-    from edge import config
     from edge.errors import TransientError
     from edge.sources import open_source
 
-    section = config.load(None, {"source": {"capture": {"uri": source}}}).source["capture"]
     saved = 0
-    frames = open_source(section)
+    frames = open_source(_section(source, config_path))
     try:
         out.mkdir(parents=True, exist_ok=True)
         for number, frame in enumerate(frames):
@@ -37,3 +45,16 @@ def capture(source: str, out: Path, count: int, every: int) -> None:
     finally:
         frames.stop()
     click.echo(f"{saved} pictures in {out}")
+
+
+def _section(source: str, path: Path | None) -> "SourceConfig":
+    from edge import config
+    from edge.errors import FatalError
+
+    if path is None:
+        return config.load(None, {"source": {"capture": {"uri": source}}}).source["capture"]
+    sources = config.load(path).source
+    if source not in sources:
+        known = ", ".join(sources) or "none"
+        raise FatalError(f"{path}: there is no source {source!r}; there are {known}")
+    return sources[source]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import parse_qsl
 
+from edge.alter import Alter, Alteration
 from edge.config import SourceConfig
 from edge.errors import FatalError
 from edge.types import Frame
@@ -18,10 +19,16 @@ class Source(Protocol):
 
     live: bool
     """A live source hands out the newest frame; a recording is read whole and in order."""
-    skipped: int
-    """Pictures that could not be read."""
-    dropped: int
-    """Frames that came and that nobody took."""
+
+    @property
+    def skipped(self) -> int:
+        """Pictures that could not be read."""
+        ...
+
+    @property
+    def dropped(self) -> int:
+        """Frames that came and that nobody took."""
+        ...
 
     def __iter__(self) -> Iterator[Frame]:
         """Read once. Raises TransientError where frames that should come do not."""
@@ -33,7 +40,19 @@ class Source(Protocol):
 
 
 def open_source(config: SourceConfig) -> Source:
-    """Raises FatalError for what no retry mends, with the URI and what to do."""
+    """The only way to a source: its pictures are altered as the configuration says.
+
+    Raises FatalError for what no retry mends, with the URI and what to do.
+    """
+    from edge.sources.altered import Altered
+
+    masks = tuple(mask.polygon for mask in config.mask.values())
+    alteration = Alteration(config.rotate, config.flip, config.crop, masks)
+    source = _open(config)
+    return source if alteration == Alteration() else Altered(source, Alter(alteration))
+
+
+def _open(config: SourceConfig) -> Source:
     from edge.sources.camera import Camera
     from edge.sources.demo import demo
     from edge.sources.files import Pictures, Video
