@@ -118,15 +118,40 @@ class OutboxConfig(Section):
     replay_per_s: float = Field(default=1000.0, ge=1)
 
 
+class V4l2Config(Section):
+    """What a V4L2 camera is asked for."""
+
+    format: Literal["auto", "mjpeg", "raw"] = "auto"
+    size: Annotated[tuple[int, int], Field(strict=False)] = (1280, 720)
+
+
+class PicameraConfig(Section):
+    """What a Raspberry Pi's camera is asked for; 0 leaves a control to the camera."""
+
+    stream: Literal["main", "lores"] = "main"
+    rotation: Literal[0, 180] = 0
+    exposure_us: int = Field(default=0, ge=0)
+    gain: float = Field(default=0.0, ge=0)
+    focus_m: float = Field(default=0.0, ge=0)
+    hdr: bool = False
+
+
 class SourceConfig(Section):
     """One camera, video or folder."""
 
     uri: str = Field(min_length=1)
     fps: float = Field(default=0.0, ge=0)
+    width: int = Field(default=640, ge=0, le=8192)
+    timeout_s: float = Field(default=5.0, ge=1, le=600)
+    transport: Literal["tcp", "udp"] = "tcp"
+    username: str = ""
+    password_file: Annotated[Path, Field(strict=False)] | None = None
     rotate: Literal[0, 90, 180, 270] = 0
     flip: Literal["none", "horizontal", "vertical", "both"] = "none"
     crop: Crop = (0.0, 0.0, 1.0, 1.0)
     mask: dict[Id, MaskConfig] = Field(default={})
+    v4l2: V4l2Config = V4l2Config()
+    picamera: PicameraConfig = PicameraConfig()
     zone: dict[Id, ZoneConfig] = Field(default={})
     line: dict[Id, LineConfig] = Field(default={})
     schedule: ScheduleConfig | None = None

@@ -15,3 +15,8 @@ class FatalError(HedgerowError):
 
 class TransientError(HedgerowError):
     """A camera, broker or file that may be there again later: retried, else exit 1."""
+
+    def __init__(self, message: str, wait_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.wait_s = wait_s
+        """No retry sooner: cameras lock out who repeats a wrong password."""

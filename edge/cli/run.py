@@ -16,7 +16,8 @@ import click
     "sources",
     multiple=True,
     metavar="[NAME=]URI",
-    help="A camera (0, usb:0, v4l2:/dev/video0), video, folder of pictures, or demo:. Repeatable.",
+    help="A camera (rtsp://, http://, 0, usb:0, v4l2:/dev/video0, picamera:0, csi:0, gst:), "
+    "video, folder of pictures, or demo:. Repeatable.",
 )
 @click.option("--model", type=click.Path(), help="The .tflite file.")
 @click.option("--broker", help="mqtt://HOST:PORT, or embedded[:PORT] to try it out.")

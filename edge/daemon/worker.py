@@ -17,12 +17,14 @@ from edge.feed.feed import Feed
 from edge.pipeline import Pipeline
 from edge.record import SourceRecorder
 from edge.sources import Source, open_source
+from edge.sources.devices import Known
 from edge.summary import Tally
 from edge.types import Observation
 
 log = logging.getLogger(__name__)
 
-BACKOFF_S = (1.0, 2.0, 5.0, 10.0, 30.0)
+BACKOFF_S = (0.5, 1.0, 2.0, 3.0)
+"""Waiting longer would cost a camera on the local network nothing, and its owner the events."""
 PAUSE_S = 0.05
 """How soon a paused source notices that it may go on."""
 HEALTHY_S = 60.0
@@ -54,6 +56,7 @@ class Worker:
         self._stopped = Event()
         self._closing = False
         """Whether this source is closed only for now, by a pause or by its schedule."""
+        self._known = Known()
         self.thread = Thread(target=self._run, name=f"source {name}", daemon=True)
 
     def stop(self) -> None:
@@ -113,7 +116,7 @@ class Worker:
                 continue
             began_s = time.monotonic()
             self._closing = False
-            self.source = open_source(self._config)
+            self.source = open_source(self._config, self._known)
             if self._config.schedule is not None and not self.source.live:
                 raise FatalError(
                     f"source.{self.name}.schedule: a recording has no hours; remove it"
@@ -124,14 +127,19 @@ class Worker:
                 if not self.source.live:
                     raise
                 failures = 0 if time.monotonic() - began_s > HEALTHY_S else failures
-                wait_s = BACKOFF_S[min(failures, len(BACKOFF_S) - 1)] * random.uniform(0.8, 1.2)  # noqa: S311
+                self._wait(error, BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
                 failures += 1
-                self.stats.reason = str(error)
-                log.warning("source %s: %s; trying again in %.0f s", self.name, error, wait_s)
-                self._stopped.wait(wait_s)
                 continue
             if not self._closing:
                 return
+
+    def _wait(self, error: TransientError, backoff_s: float) -> None:
+        """Until the next try; a reason that stays the same is logged once."""
+        wait_s = max(error.wait_s, backoff_s) * random.uniform(0.8, 1.2)  # noqa: S311
+        if self.stats.reason != str(error):
+            self.stats.reason = str(error)
+            log.warning("source %s: %s; trying again every few seconds", self.name, error)
+        self._stopped.wait(wait_s)
 
     def _read(self, source: Source) -> None:
         """Raises TransientError where the source fails; open stories are ended either way."""

@@ -1,40 +1,125 @@
-"""A V4L2 camera -> frames. OpenCV's capture, opened, read and closed by one thread."""
+"""A camera in a process of its own -> frames. It is killed where it says nothing for too long."""
 
+import os
+import select
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from threading import Event
 
 import cv2
 import numpy as np
 
-from edge.errors import TransientError
+from edge.capture.wire import Arrived, Failed, Request, Slots, heard
+from edge.errors import FatalError, TransientError
 from edge.sources.newest import Newest
 from edge.types import Frame
 
+OPENING_S = 15.0
+"""How long a camera may take to its first frame."""
+SLACK_S = 1.0
+"""How much longer than the camera's own limit we wait: it knows better what went wrong."""
+GLANCE_S = 0.1
+"""How soon a stop is noticed."""
+SYSTEM_PYTHON = "/usr/bin/python3"
+"""Has picamera2 and GStreamer, which no virtual environment can bring."""
+START = "import sys; sys.path.append(sys.argv[1]); from edge.capture.child import main; main({})"
+"""Our packages come last: the system's Python keeps its own NumPy."""
+
 
 class Camera(Newest):
-    """`v4l2:/dev/videoN`: the newest frame of a camera that the kernel knows."""
+    """The newest frame of what a Request describes."""
 
-    def __init__(self, device: str, fps: float = 0.0) -> None:
-        super().__init__(lambda stopped: _grab(device, stopped), fps)
+    def __init__(self, ask: Callable[[], Request]) -> None:
+        """`ask` is called when the camera is opened; it may raise a HedgerowError."""
+        super().__init__(lambda stopped: _grab(ask(), stopped))
 
 
-def _grab(device: str, stopped: Event) -> Iterator[Frame]:
-    """Raises TransientError with what to do where the camera is not there or stops."""
-    if not Path(device).exists():
-        raise TransientError(f"v4l2:{device}: there is no such camera; is it plugged in?")
-    capture = cv2.VideoCapture(device, cv2.CAP_V4L2)
+def _grab(request: Request, stopped: Event) -> Iterator[Frame]:
+    """Raises what the camera's process fails with, TransientError where it hangs."""
+    memory = os.memfd_create("frames")
+    slots = Slots(memory)
+    child = _start(request, memory)
     try:
-        if not capture.isOpened():
-            raise TransientError(
-                f"v4l2:{device}: cannot be opened: in use, or you are not in the group video"
-            )
-        while not stopped.is_set():
-            arrived, image = capture.read()
-            if not arrived:
-                raise TransientError(f"v4l2:{device}: gives no more frames")
-            now_s = time.monotonic()
-            yield Frame(np.asarray(image, np.uint8), now_s, time.time(), now_s)
+        yield from _frames(request, child, slots, stopped)
     finally:
-        capture.release()
+        child.kill()
+        for pipe in (child.stdin, child.stdout):
+            if pipe is not None:
+                pipe.close()
+        child.wait()
+        slots.close()
+        os.close(memory)
+
+
+def _start(request: Request, memory: int) -> subprocess.Popen[bytes]:
+    system = request.scheme in ("picamera", "gst") and Path(SYSTEM_PYTHON).exists()
+    python = SYSTEM_PYTHON if system else sys.executable
+    packages = Path(__file__).resolve().parents[2]
+    quiet = {"OPENCV_LOG_LEVEL": "ERROR", "LIBCAMERA_LOG_LEVELS": "*:ERROR", "GST_DEBUG": "0"}
+    child = subprocess.Popen(  # noqa: S603  what to run is fixed; the source is data on its stdin
+        [python, "-c", START.format(memory), str(packages)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        bufsize=0,
+        pass_fds=(memory,),
+        env=os.environ | quiet,
+    )
+    assert child.stdin is not None
+    child.stdin.write(request.to_json().encode() + b"\n")
+    return child
+
+
+def _frames(
+    request: Request, child: subprocess.Popen[bytes], slots: Slots, stopped: Event
+) -> Iterator[Frame]:
+    assert child.stdin is not None
+    for line in _lines(request, child, stopped):
+        message = heard(line)
+        if isinstance(message, Failed):
+            raise _error(message)
+        pixels = slots.read(message)
+        with suppress(BrokenPipeError):  # it has ended; what it said last comes next
+            child.stdin.write(bytes([message.slot]))
+        yield _frame(message, pixels)
+
+
+def _lines(request: Request, child: subprocess.Popen[bytes], stopped: Event) -> Iterator[bytes]:
+    """What the child says, line by line, until `stopped`; each within the limit."""
+    assert child.stdout is not None
+    descriptor = child.stdout.fileno()
+    pending = b""
+    heard_s, limit_s = time.monotonic(), OPENING_S
+    while not stopped.is_set():
+        if not select.select([descriptor], [], [], GLANCE_S)[0]:
+            if time.monotonic() - heard_s > limit_s:
+                raise TransientError(
+                    f"{request.shown}: hangs: nothing for {limit_s:g} s; its process is ended"
+                )
+            continue
+        data = os.read(descriptor, 65536)
+        if not data:
+            raise TransientError(f"{request.shown}: its process ended with {_ended(child)}")
+        *lines, pending = (pending + data).split(b"\n")
+        yield from lines
+        heard_s, limit_s = time.monotonic(), request.timeout_s + SLACK_S
+
+
+def _ended(child: subprocess.Popen[bytes]) -> str:
+    status = child.wait(timeout=5)
+    return f"signal {-status}" if status < 0 else f"status {status}"
+
+
+def _error(failed: Failed) -> FatalError | TransientError:
+    if failed.fatal:
+        return FatalError(failed.message)
+    return TransientError(failed.message, failed.wait_s)
+
+
+def _frame(message: Arrived, pixels: np.typing.NDArray[np.uint8]) -> Frame:
+    if message.layout == "i420":
+        pixels = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_YUV2BGR_I420), np.uint8)
+    return Frame(pixels, message.mono_s, message.unix_s, message.mono_s, dropped=message.missed)

@@ -2,12 +2,13 @@
 
 import logging
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from edge.capture.wire import Picture
 from edge.errors import FatalError, TransientError
 from edge.types import Frame, Image
 
@@ -82,10 +83,12 @@ class Video:
 
     live = False
 
-    def __init__(self, path: Path, fps: float = 0.0) -> None:
+    def __init__(self, path: Path, fps: float = 0.0, width: int = 0) -> None:
+        """Frames are at most `width` pixels wide; 0: as they are."""
         if not path.is_file():
             raise FatalError(f"file:{path}: there is no such file")
         self._path = path
+        self._width = width
         self._step_s = 1.0 / fps if fps else 0.0
         self._stopped = False
         self.skipped = 0
@@ -93,37 +96,33 @@ class Video:
 
     def __iter__(self) -> Iterator[Frame]:
         """Raises TransientError at the end of a video that ends before its header says."""
-        capture = cv2.VideoCapture(str(self._path), cv2.CAP_FFMPEG)
-        if not capture.isOpened():
-            raise FatalError(f"file:{self._path}: is not a video that can be decoded")
+        from edge.capture.stream import Recording
+
+        recording = Recording(self._path, self._width, self._step_s)
         try:
-            rate = capture.get(cv2.CAP_PROP_FPS) or 25.0
-            length_s = capture.get(cv2.CAP_PROP_FRAME_COUNT) / rate
-            reached_s = yield from self._frames(capture, rate)
+            reached_s = yield from self._frames(recording)
         finally:
-            capture.release()
+            recording.close()
+        length_s = recording.length_s
         if not self._stopped and length_s - reached_s > max(SHORTER_S, SHORTER_SHARE * length_s):
             raise TransientError(
                 f"file:{self._path}: ends after {reached_s:.1f} s of {length_s:.1f} s: "
                 "damaged or cut off"
             )
 
-    def _frames(self, capture: cv2.VideoCapture, rate: float) -> Generator[Frame, None, float]:
+    def _frames(self, recording: Iterable[tuple[float, Picture]]) -> Generator[Frame, None, float]:
         """Frames with their time; returns where the video ended, seconds."""
         due_s = reached_s = 0.0
-        number = 0
-        while not self._stopped and capture.grab():
-            position_s = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-            at_s = max(position_s, reached_s) if position_s else number / rate
-            number, reached_s = number + 1, at_s
-            if at_s + 1e-6 < due_s:
+        for at_s, picture in recording:
+            if self._stopped:
+                break
+            reached_s = max(at_s, reached_s)
+            if reached_s + 1e-6 < due_s:
                 continue
-            due_s = due_s + self._step_s if due_s + self._step_s > at_s else at_s
-            decoded, image = capture.retrieve()
-            if decoded:
-                pixels = np.asarray(image, np.uint8)
-                yield Frame(pixels, at_s, at_s, time.monotonic(), origin=self._path.name)
-        return reached_s + 1 / rate
+            due_s = due_s + self._step_s if due_s + self._step_s > reached_s else reached_s
+            pixels, _ = picture()
+            yield Frame(pixels, reached_s, reached_s, time.monotonic(), origin=self._path.name)
+        return reached_s
 
     def stop(self) -> None:
         """From any thread: no further frame is read."""

@@ -1,6 +1,5 @@
 """A source's URI -> the source: an explicit match over the schemes that are allowed."""
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -8,10 +7,9 @@ from urllib.parse import parse_qsl
 
 from edge.alter import Alter, Alteration
 from edge.config import SourceConfig
-from edge.errors import FatalError
+from edge.sources.ask import asked, canonical
+from edge.sources.devices import Known
 from edge.types import Frame
-
-SCHEMES = "dir:FOLDER, file:VIDEO, usb:N, v4l2:/dev/videoN, demo:"
 
 
 class Source(Protocol):
@@ -39,8 +37,10 @@ class Source(Protocol):
         ...
 
 
-def open_source(config: SourceConfig) -> Source:
+def open_source(config: SourceConfig, known: Known | None = None) -> Source:
     """The only way to a source: its pictures are altered as the configuration says.
+
+    `known` is what is remembered of the source from its last opening.
 
     Raises FatalError for what no retry mends, with the URI and what to do.
     """
@@ -48,11 +48,11 @@ def open_source(config: SourceConfig) -> Source:
 
     masks = tuple(mask.polygon for mask in config.mask.values())
     alteration = Alteration(config.rotate, config.flip, config.crop, masks)
-    source = _open(config)
+    source = _open(config, known or Known())
     return source if alteration == Alteration() else Altered(source, Alter(alteration))
 
 
-def _open(config: SourceConfig) -> Source:
+def _open(config: SourceConfig, known: Known) -> Source:
     from edge.sources.camera import Camera
     from edge.sources.demo import demo
     from edge.sources.files import Pictures, Video
@@ -62,26 +62,8 @@ def _open(config: SourceConfig) -> Source:
         case "dir":
             return Pictures(Path(rest), config.fps)
         case "file":
-            return Video(Path(rest), config.fps)
-        case "v4l2":
-            return Camera(rest, config.fps)
-        case "usb" if rest.isdecimal():
-            return Camera(f"/dev/video{rest}", config.fps)
+            return Video(Path(rest), config.fps, config.width)
         case "demo":
             return demo(config.uri, dict(parse_qsl(rest.removeprefix("?"))))
         case _:
-            raise FatalError(f"source {redacted(config.uri)!r}: expected one of {SCHEMES}")
-
-
-def canonical(uri: str) -> str:
-    """What people type for short -> a URI: `0` is usb:0, a path is dir: or file:."""
-    if uri.isdecimal():
-        return f"usb:{uri}"
-    if not re.match(r"[a-z0-9]+:", uri):
-        return f"dir:{uri}" if Path(uri).is_dir() else f"file:{uri}"
-    return uri
-
-
-def redacted(uri: str) -> str:
-    """The URI without user and password."""
-    return re.sub(r"//[^/@]*@", "//***@", uri)
+            return Camera(asked(config, known))

@@ -38,7 +38,7 @@ def test_no_model_and_no_source(edge: Edge) -> None:
     [
         ("none.mp4", "file:none.mp4: there is no such file"),
         ("dir:none", "dir:none: there is no such folder"),
-        ("gopher://yard", "source 'gopher://yard': expected one of dir:FOLDER, file:VIDEO"),
+        ("gopher://yard", "source 'gopher://yard': expected one of rtsp://, http://, usb:N"),
         ("demo:?speed=9", "demo:?speed=9: expected demo:?fps=NUMBER"),
     ],
 )

@@ -1,0 +1,164 @@
+"""RTSP, V4L2 and video files -> frames. The only module that imports PyAV (FFmpeg)."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from edge.capture.wire import LARGEST, Layout, Picture, Request
+from edge.errors import FatalError, TransientError
+from edge.types import Image
+
+OPEN_S = 10.0
+"""How long a server may take to answer and to show its first packet."""
+LOCKED_OUT_S = 60.0
+"""Between two tries with a wrong password."""
+NETWORK = "rtp,udp,tcp,tls,crypto"
+"""Protocols that an RTSP stream may lead to: no file, no pipe, no other server's playlist."""
+RTSP = {
+    "protocol_whitelist": NETWORK,
+    "fflags": "nobuffer",
+    "flags": "low_delay",
+    "fpsprobesize": "0",
+    "analyzeduration": "200000",
+}
+CONTAINERS = "mov,matroska,avi,mpegts,mpeg,h264,hevc,m4v,gif,mjpeg,flv,ogg,asf,ivf"
+"""Formats that hold pictures themselves; playlists, which name other files, are not among them."""
+
+
+def live(request: Request) -> Iterator[Picture]:
+    """Frames of an RTSP server or a V4L2 device as they arrive, until it stops.
+
+    Raises TransientError with what to do; never with the address, which may hold a password.
+    """
+    with _opened(request) as container:
+        stream = _video(container, request.shown)
+        stream.thread_type = (
+            "NONE"  # by frame, threads hold pictures back; by slice, they tore them
+        )
+        last_s = time.monotonic()
+        for packet in container.demux(stream):
+            try:
+                frames = packet.decode()
+            except av.error.InvalidDataError:  # a packet was lost on the way
+                frames = []
+            for frame in frames:
+                last_s = time.monotonic()
+                yield partial(_converted, frame, request.width)
+            if time.monotonic() - last_s > request.timeout_s:
+                raise TransientError(f"{request.shown}: sends data, but no picture for a while")
+
+
+@contextmanager
+def _opened(request: Request) -> Iterator[InputContainer]:
+    """Translates every error of FFmpeg's into ours."""
+    try:
+        with _container(request) as container:
+            yield container
+    except av.error.HTTPUnauthorizedError:
+        raise TransientError(
+            f"{request.shown}: refuses the user or the password: set username and password_file",
+            LOCKED_OUT_S,
+        ) from None
+    except av.error.HTTPNotFoundError:
+        raise TransientError(f"{request.shown}: the server has no such stream") from None
+    except (av.error.TimeoutError, av.error.ExitError):
+        raise TransientError(
+            f"{request.shown}: has sent nothing for {request.timeout_s:g} s"
+        ) from None
+    except av.error.EOFError:
+        raise TransientError(f"{request.shown}: has ended") from None
+    except (av.error.FFmpegError, OSError) as error:
+        reason = error.strerror or type(error).__name__
+        raise TransientError(f"{request.shown}: {reason[0].lower()}{reason[1:]}") from None
+
+
+def _container(request: Request) -> InputContainer:
+    """FFmpeg's options are fixed here: none comes from the configuration."""
+    limits = (OPEN_S, request.timeout_s)
+    if request.scheme == "rtsp":
+        options = RTSP | {"rtsp_transport": "udp" if request.udp else "tcp"}
+        return av.open(request.address, format="rtsp", options=options, timeout=limits)
+    size = "x".join(map(str, request.options["size"]))
+    if request.options["format"] != "raw":
+        try:
+            options = {"video_size": size, "input_format": "mjpeg"}
+            return av.open(request.address, format="v4l2", options=options, timeout=limits)
+        except av.error.FFmpegError:
+            if request.options["format"] == "mjpeg":
+                raise
+    return av.open(request.address, format="v4l2", options={"video_size": size}, timeout=limits)
+
+
+def _video(container: InputContainer, shown: str) -> VideoStream:
+    if not container.streams.video:
+        raise FatalError(f"{shown}: holds no video")
+    return container.streams.video[0]
+
+
+def _converted(frame: av.VideoFrame, width: int) -> tuple[Image, Layout]:
+    """B,G,R, scaled down to `width` in the same pass."""
+    if not 0 < frame.width * frame.height <= LARGEST:
+        raise FatalError(f"a frame of {frame.width}x{frame.height} pixels is too large")
+    columns, rows = frame.width, frame.height
+    if 0 < width < columns:
+        columns, rows = width, max(1, round(rows * width / columns))
+    pixels = frame.to_ndarray(format="bgr24", width=columns, height=rows, interpolation="AREA")
+    return np.asarray(pixels, np.uint8), "bgr"
+
+
+class Recording:
+    """A video file's frames in order: `for at_s, picture in recording`."""
+
+    def __init__(self, path: Path, width: int, step_s: float) -> None:
+        """`step_s`: how far apart the frames are that will be looked at; 0: all of them.
+
+        Raises FatalError for what is no video that can be decoded.
+        """
+        self._shown = f"file:{path}"
+        options = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS}
+        try:
+            self._container = av.open(str(path), options=options)
+        except (av.error.FFmpegError, OSError):
+            raise FatalError(f"{self._shown}: is not a video that can be decoded") from None
+        self._stream = _video(self._container, self._shown)
+        self._stream.thread_type = "FRAME"
+        self._width = width
+        self.rate = float(self._stream.average_rate or self._stream.guessed_rate or 25)
+        """Frames a second."""
+        microseconds = self._container.duration
+        self.length_s = microseconds / 1e6 if microseconds else 0.0
+        """As the header has it; 0 where it says nothing."""
+        if step_s > 1.5 / self.rate:
+            self._stream.codec_context.skip_frame = "NONREF"  # nobody needs them, not even decoders
+
+    def __iter__(self) -> Iterator[tuple[float, Picture]]:
+        """Seconds from the first frame, and the frame, not yet converted. Ends where the file does,
+        or where it cannot be decoded any further."""
+        start_s: float | None = None
+        try:
+            for number, frame in enumerate(self._container.decode(self._stream)):
+                time_s = number / self.rate if frame.time is None else float(frame.time)
+                start_s = time_s if start_s is None else start_s
+                yield time_s - start_s, partial(_upright, frame, self._width)
+        except av.error.FFmpegError:
+            return
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._container.close()
+
+
+def _upright(frame: av.VideoFrame, width: int) -> tuple[Image, Layout]:
+    """Turned as the file says that it is to be shown: telephones film on their side."""
+    turns = round(frame.rotation / 90) % 4
+    if turns % 2:
+        width = width * frame.width // frame.height
+    pixels, layout = _converted(frame, width)
+    return np.ascontiguousarray(np.rot90(pixels, turns)), layout

@@ -1,0 +1,88 @@
+"""RTSP cameras: a real server on loopback, killed, hung, guarded and changing."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.cameras.servers import RtspServer
+from tests.cameras.watch import Watched, source, until
+
+
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+@pytest.mark.parametrize("codec", ["h264", "h265"])
+def test_frames_come_in_the_right_colours(
+    clip: Path, hevc_clip: Path, codec: str, transport: str
+) -> None:
+    with (
+        RtspServer(clip if codec == "h264" else hevc_clip) as camera,
+        Watched(source(camera.address, transport=transport)) as seen,
+    ):
+        image = seen.wait_for_frames(10)[-1].image
+    assert image.shape == (240, 320, 3)
+    left, right = image[100:, 20:140].mean((0, 1)), image[100:, 180:300].mean((0, 1))
+    assert np.abs(left - (200, 60, 30)).max() < 12, "B, G, R"
+    assert np.abs(right - (30, 60, 200)).max() < 12
+
+
+def test_frames_are_scaled_by_the_decoder_and_thinned_out(clip: Path) -> None:
+    with (
+        RtspServer(clip) as camera,
+        Watched(source(camera.address, width=160, fps=5)) as seen,
+    ):
+        frames = seen.wait_for_frames(8)
+    assert frames[-1].image.shape == (120, 160, 3)
+    assert (frames[-1].mono_s - frames[1].mono_s) / 6 >= 0.17, "5 of the camera's 15 a second"
+
+
+def test_a_server_that_dies_is_noticed_and_one_that_returns_is_read_again(clip: Path) -> None:
+    with RtspServer(clip) as camera:
+        with Watched(source(camera.address, timeout_s=2)) as seen:
+            seen.wait_for_frames(3)
+            camera.kill()
+            said = seen.wait_for_error()
+        assert said.startswith(f"{camera.address}: ")
+        with Watched(source(camera.address)) as seen:
+            assert seen.wait_for_error() == f"{camera.address}: connection refused"
+        camera.start()
+        with Watched(source(camera.address)) as seen:
+            seen.wait_for_frames(3)
+
+
+def test_a_server_that_says_nothing_is_noticed_within_its_limit(clip: Path) -> None:
+    with RtspServer(clip) as camera, Watched(source(camera.address, timeout_s=1)) as seen:
+        seen.wait_for_frames(3)
+        camera.hang()
+        assert seen.wait_for_error() == f"{camera.address}: has sent nothing for 1 s"
+
+
+def test_a_stream_that_changes_its_resolution_goes_on(changing_clip: Path) -> None:
+    with RtspServer(changing_clip) as camera, Watched(source(camera.address, width=0)) as seen:
+        until(lambda: len({frame.image.shape for frame in seen.frames}) == 2)
+        seen.wait_for_frames(40)
+    assert {frame.image.shape for frame in seen.frames} == {(240, 320, 3), (480, 640, 3)}
+    for frame in seen.frames:
+        assert frame.image[-20:, :20].mean((0, 1))[0] > 150, "whole pictures, not torn ones"
+
+
+def test_user_and_password_from_a_file(clip: Path, tmp_path: Path) -> None:
+    secret = tmp_path / "password"
+    secret.write_text("p@ss:/word\n")
+    with (
+        RtspServer(clip, user="cam:p@ss:/word") as camera,
+        Watched(source(camera.address, username="cam", password_file=str(secret))) as seen,
+    ):
+        seen.wait_for_frames(3)
+
+
+def test_a_wrong_password_is_not_repeated_to_anyone(
+    clip: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with RtspServer(clip, user="cam:right") as camera:
+        address = camera.address.replace("//", "//cam:hunter2@")
+        with Watched(source(address)) as seen:
+            said = seen.wait_for_error()
+    assert "refuses the user or the password" in said
+    assert said.startswith("rtsp://***@127.0.0.1")
+    assert getattr(seen.error, "wait_s", 0) >= 30, "cameras lock out who tries too often"
+    assert "hunter2" not in said + "".join(capfd.readouterr())
