@@ -56,12 +56,12 @@ def through_a_pipe(image: np.typing.NDArray[np.uint8]) -> float:
     child = os.fork()
     if child == 0:
         for _ in range(FRAMES):
-            rest = memoryview(image).cast("B")
+            rest = image.data.cast("B")
             while len(rest):
                 rest = rest[os.write(writing, rest) :]
         os._exit(0)
     for _ in range(FRAMES):
-        rest = memoryview(np.empty_like(image)).cast("B")
+        rest = np.empty_like(image).data.cast("B")
         while len(rest):
             rest = rest[os.readv(reading, [rest]) :]
     os.waitpid(child, 0)
