@@ -136,6 +136,22 @@ class PicameraConfig(Section):
     hdr: bool = False
 
 
+class HealthConfig(Section):
+    """Who is told how the daemon is doing, beside the feed."""
+
+    metrics_port: int = Field(default=0, ge=0, le=65_535)
+    stall_s: float = Field(default=30.0, ge=5)
+
+
+class ThermalConfig(Section):
+    """How a hot device is treated."""
+
+    enabled: bool = True
+    limit_c: float | None = Field(default=None, ge=30, le=120)
+    margin_c: float = Field(default=8.0, gt=0, le=50)
+    least: float = Field(default=0.2, gt=0, le=1)
+
+
 class SourceConfig(Section):
     """One camera, video or folder."""
 
@@ -167,6 +183,8 @@ class Config(Section):
     feed: FeedConfig = FeedConfig()
     outbox: OutboxConfig = OutboxConfig()
     file: FileConfig = FileConfig()
+    health: HealthConfig = HealthConfig()
+    thermal: ThermalConfig = ThermalConfig()
     homeassistant: HomeAssistantConfig = HomeAssistantConfig()
     events: EventsConfig = EventsConfig()
     motion: MotionConfig = MotionConfig()

@@ -1,7 +1,7 @@
 """Frames -> observations and events: the whole path of a frame, in one loop."""
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from itertools import cycle
 
 import numpy as np
@@ -33,13 +33,17 @@ class Pipeline:
         decode: Decode,
         events: EventTracker | ObjectEvents,
     ) -> None:
-        """`gate` may be set before the first frame: what does not move is not inferred."""
+        """`gate` may be set before the first frame: what does not move is not inferred.
+
+        So may `rest`, which is called before each frame but the first is asked for.
+        """
         self.source = source
         self.preprocess = preprocess
         self.runtime = runtime
         self.decode = decode
         self.events = events
         self.gate: MotionGate | None = None
+        self.rest: Callable[[], object] | None = None
         self._last: Frame | None = None
         self._infer_s = 0.0
 
@@ -100,6 +104,8 @@ class Pipeline:
             yield frame, tensor, fit, prepare_s
             if self.source.live:
                 time.sleep(max(0.0, self._infer_s - prepare_s - MARGIN_S))
+            if self.rest is not None:
+                self.rest()
 
     def _tensor(self, frame: Frame, buffers: Iterator[Tensor]) -> tuple[Tensor | None, Fit]:
         """What the gate lets through; None where there is nothing to look at."""

@@ -9,13 +9,16 @@ import click
 from edge import __version__
 from edge.cli.bench import bench
 from edge.cli.capture import capture
+from edge.cli.check import check
 from edge.cli.demo import demo
 from edge.cli.doctor import doctor
 from edge.cli.feed import feed
+from edge.cli.init import init
 from edge.cli.run import run
 from edge.cli.schema import schema
 from edge.cli.watch import watch
 from edge.errors import HedgerowError
+from edge.health import journal_log
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -28,7 +31,7 @@ def cli() -> None:
     """
 
 
-for command in (run, watch, capture, demo, bench, doctor, schema, feed):
+for command in (run, init, check, doctor, watch, capture, demo, bench, schema, feed):
     cli.add_command(command)
 
 
@@ -39,6 +42,8 @@ def main() -> None:
     logging.basicConfig(
         stream=sys.stderr, level=logging.WARNING, format="%(levelname)s: %(message)s"
     )
+    if journal_log.to_journal():
+        logging.getLogger().handlers[0].setFormatter(journal_log.JournalFormatter())
     try:
         status = cli.main(standalone_mode=False)
     except click.ClickException as error:
@@ -47,6 +52,7 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         status = 130
     except HedgerowError as error:
-        click.echo(f"edge: error: {error}", err=True)
+        level = journal_log.prefix(logging.ERROR) if journal_log.to_journal() else ""
+        click.echo(f"{level}edge: error: {error}", err=True)
         status = error.exit_status
     sys.exit(status)

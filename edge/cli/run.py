@@ -39,6 +39,8 @@ def run(json_lines: bool, verbose: bool, config: Path | None, **flags: Any) -> N
     edge run --source 0 --model models/person/model.tflite
     edge run --source dir:pictures --model model.tflite --json
     edge run --config /etc/hedgerow/edge.toml
+
+    SIGHUP: read the configuration again; a wrong one is refused, and the old one goes on.
     """
     level = logging.DEBUG if verbose else logging.WARNING if json_lines else logging.INFO
     logging.getLogger().setLevel(level)
@@ -55,7 +57,10 @@ def run(json_lines: bool, verbose: bool, config: Path | None, **flags: Any) -> N
     mqtt = not json_lines or config is not None or flags["broker"] is not None
     flagged = _nested(flags)
     daemon = Daemon(configuration.load(config, flagged), json_lines, mqtt)
-    daemon.reread = (lambda: configuration.load(config, flagged)) if config is not None else None
+    if config is not None:
+        daemon.reread = lambda: configuration.load(config, flagged)
+        reload_asked = daemon.reload_asked
+        signal.signal(signal.SIGHUP, lambda *_: reload_asked.set())
     while (summary := daemon.run(stop)) and daemon.successor is not None and not stop.is_set():
         daemon = daemon.successor
     for number in (signal.SIGTERM, signal.SIGINT):  # all is done: a late one changes nothing

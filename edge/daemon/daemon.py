@@ -12,17 +12,20 @@ from threading import Event
 
 from edge import __version__, model
 from edge.config import Config, RuntimeConfig, state_dir
-from edge.daemon import scene
+from edge.daemon import check, metrics, scene
 from edge.daemon.commander import Commander
+from edge.daemon.pulse import Stages
 from edge.daemon.rota import Rota
+from edge.daemon.vitals import Vitals
 from edge.daemon.worker import Worker
 from edge.decode import open_decode
-from edge.errors import FatalError, TransientError
+from edge.errors import HedgerowError, TransientError
 from edge.events import EventTracker, ObjectEvents
 from edge.feed import homeassistant, payloads
 from edge.feed.clock import Clock, kernel_synced
-from edge.feed.feed import Feed, Identity, temperature_c
+from edge.feed.feed import Feed, Identity
 from edge.feed.ways import GOODBYE_S, Ways, open_ways
+from edge.health.pace import Pace
 from edge.pipeline import Pipeline
 from edge.preprocess import Preprocess
 from edge.record import Recorder, SourceRecorder
@@ -48,26 +51,18 @@ class Daemon:
 
     def __init__(self, config: Config, json_lines: bool = False, mqtt: bool = True) -> None:
         """Raises FatalError for a model or a configuration that cannot work."""
-        if config.model.path is None:
-            raise FatalError("model.path: is missing: give --model or set it in edge.toml")
-        if not config.source:
-            raise FatalError("source: is missing: give --source or set [source.NAME] in edge.toml")
         self._config = config
         self._json_lines = json_lines
         self._mqtt = mqtt
         self._began_s = time.monotonic()
-        self._model = model.load(config.model.path)
+        self._model, self._books = check.look_over(config)
         self._runtime = _runtime(self._model, config.runtime)
         self._changes = 0
         contract = self._model.contract
         Preprocess(contract.input, self._runtime.input)  # refuses what does not fit
         self._decode = open_decode(contract, self._runtime.outputs)
-        self._books = {name: scene.book(contract, config) for name in config.source}
         self._rules = {name: book.always for name, book in self._books.items()}
         self._stories = count(1)
-        for name in config.source:
-            self._events(name)  # what is wrong is said here
-        scene.gate(contract, config.motion)
         self._schedules = {name: scene.schedule(config, name) for name in config.source}
         reference = payloads.ModelRef(
             name=contract.name,
@@ -79,7 +74,11 @@ class Daemon:
         self.reread: Callable[[], Config] | None = None
         """Gives the configuration as it is now, for the command reload."""
         self.successor: Daemon | None = None
-        """Made by the command reload: it runs when this one has ended."""
+        """Made by a reload: it runs when this one has ended."""
+        self.reload_asked = Event()
+        """Set by a signal handler: read the configuration again."""
+        self._paces = {name: Pace() for name in config.source}
+        self._ending = Event()
 
     def run(self, stop: Event) -> Summary:
         """Until every source has ended, one cannot go on, or `stop` is set.
@@ -105,9 +104,17 @@ class Daemon:
                 if recorder is not None:
                     worker.record = SourceRecorder(self._config.record, worker.name, recorder)
                 worker.thread.start()
+            pulses = {worker.name: worker.pulse for worker in workers}
+            stages = Stages(pulses, self._runtime, ways.outbox)
+            self._vitals = Vitals(self._config, stages, self._paces.values())
+            report = partial(self._status, workers, ways)
+            if self._config.health.metrics_port:
+                stack.enter_context(metrics.serve(self._config.health.metrics_port, report))
+            self._vitals.ready()
             try:
                 self._watch(workers, feed, ways, stop)
             finally:
+                self._ending.set()
                 self._end(workers, feed, ways)
             self._deliver(workers, feed, stop)
         elapsed_s = time.monotonic() - began_s
@@ -128,30 +135,48 @@ class Daemon:
         preprocess = Preprocess(self._model.contract.input, self._runtime.input)
         pipeline = Pipeline(source, preprocess, self._runtime, self._decode, stories)
         pipeline.gate = scene.gate(self._model.contract, self._config.motion)
+        pace = self._paces[name]
+        pipeline.rest = lambda: self._ending.wait(pace.wait_s(time.monotonic()))
         return pipeline
 
     def _watch(self, workers: list[Worker], feed: Feed, ways: Ways, stop: Event) -> None:
         due_s = time.monotonic()
         commander, announcer = self._commander(workers, ways), self._announcer(ways)
         rota = Rota([(w, s) for w in workers if (s := self._schedules[w.name])])
+        report = partial(self._status, workers, ways)
+        states: list[tuple[bool, bool]] = []
         while not stop.is_set() and self.successor is None:
+            self._vitals.step(time.monotonic())
             if ways.client is not None:
                 ways.client.check()
             if announcer is not None:
                 announcer.step()
             rota.step()
-            asked = commander is not None and commander.step(
-                lambda: self._status(workers, ways), self._reload
-            )
-            if self._moved(feed) or asked or time.monotonic() >= due_s:
+            asked = commander is not None and commander.step(report, self._reload)
+            before, states = states, [(w.stats.online, w.stats.closed) for w in workers]
+            news = self._moved(feed) or asked or states != before
+            if news or time.monotonic() >= due_s:
                 due_s = time.monotonic() + self._config.feed.status_interval_s
-                feed.status(self._status(workers, ways))
+                status = report()
+                feed.status(status)
+                connected = ways.client.connected.is_set() if ways.client else None
+                self._vitals.tell(status, connected)
+            self._hear_signal()
             for worker in workers:
                 if worker.error is not None:
                     raise worker.error
             if not any(worker.thread.is_alive() for worker in workers):
                 return
             stop.wait(0.05)
+
+    def _hear_signal(self) -> None:
+        """A wrong configuration is refused, and this one goes on."""
+        if self.reload_asked.is_set():
+            self.reload_asked.clear()
+            try:
+                self._reload()
+            except HedgerowError as error:
+                log.error("not reloaded: %s", error)
 
     def _moved(self, feed: Feed) -> bool:
         """Whether another delegate infers now; events and status name it from here on."""
@@ -182,6 +207,8 @@ class Daemon:
             raise TransientError("this daemon was started without a configuration file")
         self.successor = Daemon(self.reread(), self._json_lines, self._mqtt)
         self.successor.reread = self.reread
+        self.successor.reload_asked = self.reload_asked
+        log.info("the configuration is read again")
 
     def _end(self, workers: list[Worker], feed: Feed, ways: Ways) -> None:
         for worker in workers:
@@ -219,7 +246,9 @@ class Daemon:
             outbox=ways.outbox.status() if ways.outbox else None,
             dropped_messages=ways.client.dropped if ways.client else 0,
             clock_synced=kernel_synced(),
-            temperature_c=temperature_c(),
+            temperature_c=self._vitals.heat.temperature_c,
+            frame_share=self._vitals.share,
+            throttled=self._vitals.heat.flags,
             time=payloads.iso(time.time()),
         )
 

@@ -10,6 +10,7 @@ from threading import Event, Thread
 import cv2
 
 from edge.config import SourceConfig
+from edge.daemon.pulse import Pulse
 from edge.daemon.stats import SourceStats
 from edge.errors import FatalError, HedgerowError, TransientError
 from edge.feed.commands import Asked
@@ -52,6 +53,8 @@ class Worker:
         """Seconds between two summaries."""
         self.record: SourceRecorder | None = None
         """Writes snapshots and clips, where they are switched on."""
+        self.pulse = Pulse()
+        """When this thread last moved on."""
         self._published_s = time.monotonic()
         self._stopped = Event()
         self._closing = False
@@ -106,11 +109,13 @@ class Worker:
                 f"source {self.name}: unexpected {type(error).__name__}: {error}; "
                 "please report it with the output of --verbose"
             )
+        self.pulse.end()
         self._stopped.set()
 
     def _supervise(self) -> None:
         failures = 0
         while not self._stopped.is_set():
+            self.pulse.beat()
             if self.stats.closed:
                 self._stopped.wait(PAUSE_S)
                 continue
@@ -139,6 +144,7 @@ class Worker:
         if self.stats.reason != str(error):
             self.stats.reason = str(error)
             log.warning("source %s: %s; trying again every few seconds", self.name, error)
+        self.pulse.beat(wait_s)
         self._stopped.wait(wait_s)
 
     def _read(self, source: Source) -> None:
@@ -147,6 +153,7 @@ class Worker:
         try:
             for seen in pipeline:
                 self.stats.observe(seen)
+                self.pulse.beat(1.0 / self._config.fps if self._config.fps else 0.0)
                 if not self.stats.online:
                     self._online()
                 self._feed.observe(self.name, seen, source.live)
@@ -185,6 +192,7 @@ class Worker:
         """A recording that is paused goes on with its next frame."""
         self._offline()
         while self.stats.paused and not self._stopped.is_set():
+            self.pulse.beat()
             self._stopped.wait(PAUSE_S)
 
     def _count(self, seen: Observation) -> None:

@@ -4,7 +4,6 @@ import logging
 import time
 from dataclasses import dataclass, replace
 from itertools import count
-from pathlib import Path
 from threading import Lock
 
 from edge.config import FeedConfig
@@ -171,12 +170,3 @@ class Feed:
             self._ways.client.publish(message)
         for sink in self._ways.others:
             sink.publish(message)
-
-
-def temperature_c() -> float | None:
-    """The processor's temperature, °C, where the kernel tells it."""
-    try:
-        text = Path("/sys/class/thermal/thermal_zone0/temp").read_text(encoding="ascii")
-        return int(text) / 1000
-    except (OSError, ValueError):
-        return None

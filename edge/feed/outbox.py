@@ -60,6 +60,8 @@ class Outbox:
         self._commit_at_s = self._look_at_s = self._end_at_s = 0.0
         self._stopping = False
         self._guard = Lock()
+        self.moved_s = time.monotonic()
+        """When its thread last came round; it does every second."""
         self._thread = Thread(target=self._run, name="outbox", daemon=True)
 
     def __enter__(self) -> "Outbox":
@@ -132,6 +134,7 @@ class Outbox:
 
     def _run(self) -> None:
         while True:
+            self.moved_s = time.monotonic()
             self._wake.wait(self._nap_s())
             self._wake.clear()
             with self._guard:

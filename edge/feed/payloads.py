@@ -203,6 +203,10 @@ class StatusPayload(Payload):
     """Observations, snapshots and answers for which no broker was there."""
     clock_synced: bool
     temperature_c: float | None
+    frame_share: float = 1.0
+    """Below 1: the device is hot, and only this share of the frames is looked at."""
+    throttled: tuple[str, ...] = ()
+    """What the firmware says holds now: under_voltage, frequency_capped, throttled, soft_limit."""
     time: Iso
 
 

@@ -1,6 +1,7 @@
 """The ordered list of delegates -> the first one that is right, and the next when it fails."""
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +63,9 @@ class Runtime:
         self._refused: dict[str, str] = {}
         self._waits_s: dict[str, float] = {}
         self._closed = Event()
+        self._began_s: float | None = None
+        self.opening = False
+        """Whether another delegate is being opened, which may take its `open_s`."""
         self.changes = 0
         """How often the delegate changed since the start."""
         self._thread, self._interpreter, self.delegate = self._open_from(0)
@@ -81,13 +85,26 @@ class Runtime:
         none is left.
         """
         with self._lock:
-            while True:
-                try:
-                    if self.delegate == UNGUARDED:
-                        return self._interpreter.infer(tensor)
-                    return self._thread.call(self._limits.invoke_s, self._interpreter.infer, tensor)
-                except (FatalError, Hung) as error:
-                    self._give_up(f"failed while running: {error}")
+            try:
+                while True:
+                    self._began_s = time.monotonic()
+                    try:
+                        return self._infer(tensor)
+                    except (FatalError, Hung) as error:
+                        self._began_s = None
+                        self._give_up(f"failed while running: {error}")
+            finally:
+                self._began_s = None
+
+    def _infer(self, tensor: Tensor) -> tuple[Tensor, ...]:
+        if self.delegate == UNGUARDED:
+            return self._interpreter.infer(tensor)
+        return self._thread.call(self._limits.invoke_s, self._interpreter.infer, tensor)
+
+    def busy_s(self, now_s: float) -> float:
+        """How long the inference that runs now has been running; 0 where none does."""
+        began_s = self._began_s
+        return 0.0 if began_s is None else now_s - began_s
 
     def bare(self) -> Callable[[], None]:
         """The interpreter's invoke alone, as a benchmark's yardstick: nothing guards it."""
@@ -102,10 +119,13 @@ class Runtime:
         failed = self.delegate
         self._refuse(failed, reason)
         self._thread.close()
+        self.opening = True
         try:
             opened = self._open_from(self._delegates.index(failed) + 1)
         except FatalError as error:
             raise TransientError(str(error)) from None
+        finally:
+            self.opening = False
         self._use(*opened)
         Thread(target=self._retry, args=(failed,), name=f"retry {failed}", daemon=True).start()
 

@@ -1,0 +1,24 @@
+"""`edge check`: whether a configuration would run, without a camera or a broker."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option(
+    "--config", required=True, type=click.Path(path_type=Path), help="The edge.toml to look at."
+)
+def check(config: Path) -> None:
+    """Read a configuration and its model as `edge run` would, and touch no hardware.
+
+    Exit status 78, and one line that names file, key and value, where something is wrong.
+    """
+    from edge import config as configuration
+    from edge.daemon.check import examine
+
+    made = configuration.load(config)
+    model = examine(made)
+    contract = model.contract
+    sources = ", ".join(made.source)
+    click.echo(f"{config}: right. {contract.name} {contract.version} on {sources} as {made.device}")

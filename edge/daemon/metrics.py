@@ -1,0 +1,101 @@
+"""The status -> Prometheus metrics on loopback. The only module that imports prometheus_client."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from edge.errors import FatalError
+from edge.feed.payloads import SourceStatus, StatusPayload
+
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
+
+LOOPBACK = "127.0.0.1"
+
+
+@contextmanager
+def serve(port: int, report: Callable[[], StatusPayload]) -> Iterator[None]:
+    """Until the end of `with`; `report` is called for each scrape, in the server's thread.
+
+    Raises FatalError where the port is taken.
+    """
+    from prometheus_client import CollectorRegistry, start_http_server
+    from prometheus_client.registry import Collector
+
+    class Status(Collector):
+        def collect(self) -> Iterator["Metric"]:
+            return metrics(report())
+
+    registry = CollectorRegistry(auto_describe=False)
+    try:
+        server, thread = start_http_server(port, LOOPBACK, registry)
+    except OSError as error:
+        raise FatalError(f"health.metrics_port: {port} cannot be used: {error.strerror}") from None
+    registry.register(Status())
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def metrics(status: StatusPayload) -> Iterator["Metric"]:
+    """All that the status says in numbers."""
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
+
+    about = {"version": status.version, "model": status.model.name,
+             "model_version": status.model.version, "delegate": status.model.delegate}  # fmt: skip
+    yield InfoMetricFamily("hedgerow", "What runs.", about)
+    gauges: list[tuple[str, str, float | None]] = [
+        ("uptime_seconds", "Since the daemon started.", status.uptime_s),
+        ("clock_synced", "Whether the clock is synced.", status.clock_synced),
+        ("temperature_celsius", "Of the hottest processor sensor.", status.temperature_c),
+        ("frame_share", "Share of the frame rate that the heat leaves.", status.frame_share),
+    ]
+    counters: list[tuple[str, str, float]] = [
+        ("dropped_messages", "Messages for which no broker was there.", status.dropped_messages)
+    ]
+    if status.outbox is not None:
+        gauges += [
+            ("outbox_events", "Events that the broker has not acknowledged.", status.outbox.depth),
+            ("outbox_bytes", "Size of the journal.", status.outbox.bytes),
+            ("outbox_durable", "Whether events survive a power cut.", status.outbox.durable),
+        ]
+        counters.append(("outbox_dropped", "Events given up undelivered.", status.outbox.dropped))
+    for name, text, value in gauges:
+        if value is not None:
+            yield GaugeMetricFamily(f"hedgerow_{name}", text, value)
+    for name, text, value in counters:
+        yield CounterMetricFamily(f"hedgerow_{name}", text, value)
+    yield from _sources(status.sources)
+    throttled = GaugeMetricFamily("hedgerow_throttled", "The firmware's flags.", labels=["flag"])
+    for flag in status.throttled:
+        throttled.add_metric([flag], 1)
+    yield throttled
+
+
+def _sources(sources: dict[str, SourceStatus]) -> Iterator["Metric"]:
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+    for key, text in (
+        ("frames", "Frames looked at."),
+        ("dropped", "Frames that came and that nobody took."),
+        ("skipped", "Pictures that could not be read."),
+        ("events", "Events told."),
+    ):
+        counter = CounterMetricFamily(f"hedgerow_source_{key}", text, labels=["source"])
+        for name, source in sources.items():
+            counter.add_metric([name], getattr(source, key))
+        yield counter
+    online = GaugeMetricFamily("hedgerow_source_online", "1: frames come.", labels=["source"])
+    rate = GaugeMetricFamily("hedgerow_source_fps", "Frames a second.", labels=["source"])
+    latency = GaugeMetricFamily(
+        "hedgerow_source_latency_seconds", "Frame to label.", labels=["source", "quantile"]
+    )
+    for name, source in sources.items():
+        online.add_metric([name], source.state == "online")
+        rate.add_metric([name], source.fps)
+        latency.add_metric([name, "0.5"], source.latency_ms_p50 / 1000)
+        latency.add_metric([name, "0.95"], source.latency_ms_p95 / 1000)
+    yield from (online, rate, latency)
