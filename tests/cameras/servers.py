@@ -33,7 +33,9 @@ def picture(number: int, width: int = 320, height: int = 240) -> Image:
 def encode(path: Path, pictures: Iterator[Image] | list[Image], rate: int = RATE) -> Path:
     """Pictures -> an elementary stream with access unit delimiters, a key picture a second."""
     codec = {"h264": "libx264", "h265": "libx265"}[path.suffix[1:]]
-    quiet = {"h264": "aud=1", "h265": "aud=1:log-level=error"}[path.suffix[1:]]
+    quiet = {"h264": "aud=1:slices=1:sliced-threads=0", "h265": "aud=1:log-level=error"}[
+        path.suffix[1:]
+    ]
     stream: Any = None
     with path.open("wb") as file:
         for image in pictures:

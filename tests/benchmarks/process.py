@@ -1,0 +1,52 @@
+"""What a process and its children use, read from /proc."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Of a process and all its descendants at one moment."""
+
+    cpu_s: float
+    """Of those that live, since they began."""
+    memory_mib: float
+    """Shared pages count once (PSS)."""
+    threads: int
+    descriptors: int
+
+
+def usage(pid: int) -> Usage:
+    """Processes that end meanwhile count as nothing."""
+    cpu_s = memory = threads = descriptors = 0.0
+    for one in [pid, *descendants(pid)]:
+        proc = Path("/proc") / str(one)
+        try:
+            fields = (proc / "stat").read_text().rpartition(")")[2].split()
+            memory += next(
+                int(line.split()[1])
+                for line in (proc / "smaps_rollup").read_text().splitlines()
+                if line.startswith("Pss:")
+            )
+            descriptors += sum(1 for _ in (proc / "fd").iterdir())
+        except (OSError, StopIteration):
+            continue
+        cpu_s += (int(fields[11]) + int(fields[12])) / TICKS
+        threads += int(fields[17])
+    return Usage(cpu_s, memory / 1024, int(threads), int(descriptors))
+
+
+def descendants(pid: int) -> list[int]:
+    """Children, and theirs."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            children = [int(child) for child in task.read_text().split()]
+        except OSError:
+            continue
+        for child in children:
+            found += [child, *descendants(child)]
+    return found
