@@ -17,6 +17,8 @@ from edge.types import Image
 
 OPEN_S = 10.0
 """How long a server may take to answer and to show its first packet."""
+FIRST_S = 15.0
+"""How long its first picture may take: some cameras send a whole one only every ten seconds."""
 LOCKED_OUT_S = 60.0
 """Between two tries with a wrong password."""
 NETWORK = "rtp,udp,tcp,tls,crypto"
@@ -42,17 +44,21 @@ def live(request: Request) -> Iterator[Picture]:
         stream.thread_type = (
             "NONE"  # by frame, threads hold pictures back; by slice, they tore them
         )
-        last_s = time.monotonic()
+        last_s, limit_s = time.monotonic(), FIRST_S
         for packet in container.demux(stream):
-            try:
-                frames = packet.decode()
-            except av.error.InvalidDataError:  # a packet was lost on the way
-                frames = []
-            for frame in frames:
-                last_s = time.monotonic()
+            if time.monotonic() - last_s > limit_s:  # FFmpeg hands out an old one when time is up
+                raise TransientError(f"{request.shown}: has sent no picture for {limit_s:g} s")
+            for frame in _decoded(packet):
+                last_s, limit_s = time.monotonic(), request.timeout_s
                 yield partial(_converted, frame, request.width)
-            if time.monotonic() - last_s > request.timeout_s:
-                raise TransientError(f"{request.shown}: sends data, but no picture for a while")
+
+
+def _decoded(packet: av.Packet[VideoStream]) -> list[av.VideoFrame]:
+    """The packet's frames; none where something was lost on the way."""
+    try:
+        return [frame for frame in packet.decode() if isinstance(frame, av.VideoFrame)]
+    except av.error.InvalidDataError:
+        return []
 
 
 @contextmanager
@@ -70,7 +76,7 @@ def _opened(request: Request) -> Iterator[InputContainer]:
         raise TransientError(f"{request.shown}: the server has no such stream") from None
     except (av.error.TimeoutError, av.error.ExitError):
         raise TransientError(
-            f"{request.shown}: has sent nothing for {request.timeout_s:g} s"
+            f"{request.shown}: has sent no picture for {request.timeout_s:g} s"
         ) from None
     except av.error.EOFError:
         raise TransientError(f"{request.shown}: has ended") from None

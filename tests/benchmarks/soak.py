@@ -18,7 +18,8 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
-import paho.mqtt.client as mqtt
+from paho.mqtt import client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.benchmarks.process import usage
 from tests.cameras.servers import RtspServer, encode, picture
@@ -81,7 +82,7 @@ def run(model: Path, out: Path, given: argparse.Namespace) -> list[dict[str, flo
 def listen(address: str) -> SimpleQueue[dict[str, Any]]:
     """The daemon's status, each time it is published."""
     statuses: SimpleQueue[dict[str, Any]] = SimpleQueue()
-    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
+    client = mqtt.Client(CallbackAPIVersion.VERSION2)
     client.on_connect = lambda c, *_: c.subscribe("hedgerow/+/status")
     client.on_message = lambda _c, _d, message: statuses.put(json.loads(message.payload))
     client.connect("127.0.0.1", int(address.rpartition(":")[2]))

@@ -33,9 +33,7 @@ def picture(number: int, width: int = 320, height: int = 240) -> Image:
 def encode(path: Path, pictures: Iterator[Image] | list[Image], rate: int = RATE) -> Path:
     """Pictures -> an elementary stream with access unit delimiters, a key picture a second."""
     codec = {"h264": "libx264", "h265": "libx265"}[path.suffix[1:]]
-    quiet = {"h264": "aud=1:slices=1:sliced-threads=0", "h265": "aud=1:log-level=error"}[
-        path.suffix[1:]
-    ]
+    params = "aud=1:slices=1:sliced-threads=0" if codec == "libx264" else "aud=1:log-level=error"
     stream: Any = None
     with path.open("wb") as file:
         for image in pictures:
@@ -44,7 +42,7 @@ def encode(path: Path, pictures: Iterator[Image] | list[Image], rate: int = RATE
                 stream.height, stream.width = image.shape[:2]
                 stream.pix_fmt, stream.gop_size, stream.max_b_frames = "yuv420p", rate, 0
                 stream.time_base = stream.framerate = rate
-                stream.options = {f"{codec[3:]}-params": quiet, "preset": "ultrafast"}
+                stream.options = {f"{codec[3:]}-params": params, "preset": "ultrafast"}
             for packet in stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")):
                 file.write(bytes(packet))
         for packet in stream.encode(None):
