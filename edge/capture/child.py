@@ -4,7 +4,9 @@ import json
 import os
 import sys
 import time
+import traceback
 from collections.abc import Iterator
+from pathlib import Path
 from threading import Lock, Thread
 from typing import BinaryIO
 
@@ -32,7 +34,9 @@ def main(memory: int) -> None:
         wait_s = error.wait_s if isinstance(error, TransientError) else 0.0
         failed = Failed(str(error), isinstance(error, FatalError), wait_s)
     except Exception as error:  # noqa: BLE001  its text may hold the address with the password
-        failed = Failed(f"{request.shown}: unexpected {type(error).__name__}")
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{Path(where.filename).name}:{where.lineno}"
+        failed = Failed(f"{request.shown}: unexpected {type(error).__name__} in {place}")
     try:
         lines.write(say(failed))
     finally:

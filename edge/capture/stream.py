@@ -53,7 +53,7 @@ def live(request: Request) -> Iterator[Picture]:
                 yield partial(_converted, frame, request.width)
 
 
-def _decoded(packet: av.Packet[VideoStream]) -> list[av.VideoFrame]:
+def _decoded(packet: "av.Packet[VideoStream]") -> list[av.VideoFrame]:
     """The packet's frames; none where something was lost on the way."""
     try:
         return [frame for frame in packet.decode() if isinstance(frame, av.VideoFrame)]
