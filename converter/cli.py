@@ -21,6 +21,7 @@ from converter.options import (
     read_thresholds,
 )
 from edge.errors import HedgerowError, TransientError
+from edge.head import Task
 
 INTERRUPTED = 130
 MISTAKE = 70
@@ -74,6 +75,12 @@ CONTRACT_OPTIONS = (
 PACK_OPTIONS = (
     *CONTRACT_OPTIONS,
     click.option("--data", "calibration", type=A_PATH, help="Pictures for golden vectors."),
+    click.option(
+        "--head",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="With --task detect, what the outputs do not show: layout=yolov8, nms.iou=0.5; often.",
+    ),
 )
 
 CONVERT_OPTIONS = (
@@ -167,12 +174,16 @@ def inspect_command(model: Path, as_json: bool) -> None:
 @click.argument("model", type=A_PATH)
 @click.option("--task", type=click.Choice(["classify", "detect"]), default="classify")
 @_with(PACK_OPTIONS)
-def pack_command(model: Path, task: str, out: Path, **given: Any) -> None:
+def pack_command(model: Path, task: Task, out: Path, **given: Any) -> None:
     """Wrap MODEL, a .tflite made elsewhere, with labels, preprocessing and golden vectors."""
     from converter.packing import pack_file
 
     packed = pack_file(model, out, task, _options(given))
-    click.echo(f"{packed.out}: {packed.contract.name}, {len(packed.contract.labels)} labels")
+    contract = packed.contract
+    click.echo(f"{packed.out}: {contract.name}, {contract.task}, {len(contract.labels)} labels")
+    if contract.task == "detect":
+        told = contract.output.model_dump(exclude_none=True, exclude={"nms", "anchors"})
+        click.echo("outputs: " + ", ".join(f"{key} {value}" for key, value in told.items()))
 
 
 def _options(given: dict[str, Any]) -> Options:

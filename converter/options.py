@@ -56,6 +56,8 @@ class Options:
     """Whether Python code inside the model file may run."""
     custom_objects: tuple[str, ...] = ()
     """`module:name` of layers that the model was made with."""
+    head: tuple[str, ...] = ()
+    """`layout=yolov8`, `nms.iou=0.5`: what a wrapped detector's outputs mean (edge.head)."""
     progress: bool = True
 
 

@@ -7,6 +7,7 @@ import zipfile
 import numpy as np
 
 from converter.data import Pixels
+from converter.heads import IN_GRAPH
 from converter.measure import Feed
 from converter.metadata import with_metadata
 from edge.model import CONTRACT_FILE, GOLDEN_FILE, LABELS_FILE, Contract
@@ -16,11 +17,30 @@ GOLDEN_PICTURES = 4
 
 
 def pack(flatbuffer: bytes, contract: Contract, pictures: Pixels) -> bytes:
-    """Metadata inside, and a zip with labels, contract and golden vectors behind it.
+    """A classifier with its metadata inside, and labels, contract and golden vectors behind it.
 
     The same arguments give the same bytes. Raises FatalError where LiteRT refuses the model.
     """
     flatbuffer = with_metadata(flatbuffer, contract)
+    vectors = {GOLDEN_FILE: golden(flatbuffer, contract, pictures)}
+    return _sealed(flatbuffer, contract, vectors)
+
+
+def pack_detector(
+    flatbuffer: bytes, contract: Contract, pictures: Pixels, carried: dict[str, bytes]
+) -> bytes:
+    """A detector as it is, with the files that it carried, labels and contract behind it.
+
+    Golden vectors only where the graph does not sort its boxes: two scores that are nearly the
+    same come in another order on another processor, and every number behind them differs.
+    """
+    vectors = {}
+    if contract.output.layout not in IN_GRAPH:
+        vectors[GOLDEN_FILE] = golden(flatbuffer, contract, pictures)
+    return _sealed(flatbuffer, contract, carried | vectors)
+
+
+def _sealed(flatbuffer: bytes, contract: Contract, more: dict[str, bytes]) -> bytes:
     # The zip's offsets count from the file's start; its local headers need no alignment.
     sealed = contract.model_copy(
         update={"flatbuffer_sha256": hashlib.sha256(flatbuffer).hexdigest()}
@@ -28,11 +48,10 @@ def pack(flatbuffer: bytes, contract: Contract, pictures: Pixels) -> bytes:
     files = {
         LABELS_FILE: "".join(f"{label}\n" for label in contract.labels).encode(),
         CONTRACT_FILE: sealed.model_dump_json(by_alias=True, indent=1).encode(),
-        GOLDEN_FILE: golden(flatbuffer, contract, pictures),
     }
     data = io.BytesIO(flatbuffer)
     with zipfile.ZipFile(data, "a", zipfile.ZIP_STORED) as archive:
-        for name, content in files.items():
+        for name, content in (files | {n: c for n, c in more.items() if n not in files}).items():
             archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content)
     return data.getvalue()
 

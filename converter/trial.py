@@ -1,4 +1,4 @@
-"""A .tflite file -> whether the device's interpreter runs it, found out in a child process.
+"""A .tflite file -> whether the device takes and runs it, found out in a child process.
 
 A valid file can abort the process that loads it, so none is opened here before it was tried.
 """
@@ -34,10 +34,13 @@ def main() -> int:
     """In the child: one inference on zeros; the reason goes to stdout."""
     import numpy as np
 
+    from edge.flatbuffer import preflight
     from edge.runtime.litert import LiteRt
 
     try:
-        network = LiteRt("int8 model", Path(sys.argv[1]).read_bytes(), threads=1)
+        flatbuffer = Path(sys.argv[1]).read_bytes()
+        preflight.check(flatbuffer)
+        network = LiteRt("int8 model", flatbuffer, threads=1)
         network.infer(np.zeros(network.input.shape, network.input.dtype))
     except HedgerowError as error:
         print(error)  # noqa: T201

@@ -124,7 +124,7 @@ def load(path: Path) -> Model:
         raise FatalError(f"{path}: cannot be read: {error.strerror}") from None
     if data[4:8] != b"TFL3":
         raise FatalError(f"{path}: is not a TensorFlow Lite model")
-    parts = _appended(path, data)
+    parts = appended(path, data)
     flatbuffer = data[: parts.flatbuffer_bytes]
     sha256 = hashlib.sha256(flatbuffer).hexdigest()
     contract = _contract(path, flatbuffer, parts.files)
@@ -137,23 +137,25 @@ def load(path: Path) -> Model:
 
 
 @dataclass(frozen=True, slots=True)
-class _Appended:
+class Appended:
+    """Where the flatbuffer ends, and the files in the zip behind it."""
+
     flatbuffer_bytes: int
     files: dict[str, bytes]
 
 
-def _appended(path: Path, data: bytes) -> _Appended:
-    """The zip behind the flatbuffer; none in a foreign model."""
+def appended(path: Path, data: bytes) -> Appended:
+    """The zip behind the flatbuffer; none in a foreign model. Raises FatalError."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             infos = archive.infolist()
             if sum(i.file_size for i in infos) > MOST_APPENDED:
                 raise FatalError(f"{path}: is damaged or hostile: its zip unpacks to gigabytes")
             start = min((i.header_offset for i in infos), default=len(data))
-            return _Appended(start, {i.filename: archive.read(i) for i in infos})
+            return Appended(start, {i.filename: archive.read(i) for i in infos})
     except zipfile.BadZipFile as error:
         if str(error) == "File is not a zip file":
-            return _Appended(len(data), {})
+            return Appended(len(data), {})
         raise FatalError(f"{path}: is damaged ({error}); copy the file again") from None
     except (OSError, ValueError, EOFError, NotImplementedError, RuntimeError) as error:
         raise FatalError(f"{path}: is damaged ({error}); copy the file again") from None

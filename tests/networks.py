@@ -109,7 +109,31 @@ def _write_custom_and_half(keras: Any, folder: Path) -> None:
     _classifier(keras).save(folder / "half.keras")
 
 
+def write_yolo(folder: Path) -> None:
+    """yolo.tflite: untrained, with the output of YOLOv8's head: (1, 4 + 3 labels, 84 cells)."""
+    import keras
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    layers = keras.layers
+    image = place = layers.Input((64, 64, 3), name="image")
+    rows = []
+    for stride in (4, 8, 16, 32):
+        place = layers.Conv2D(8, 3, strides=4 if stride == 4 else 2, padding="same")(place)
+        place = layers.ReLU()(place)
+        if stride > 4:
+            head = layers.Conv2D(7, 1, kernel_initializer="random_normal")(place)
+            rows.append(layers.Reshape((-1, 7))(head))
+    scores = layers.Activation("sigmoid")(layers.Concatenate(axis=1)(rows))
+    network = keras.Model(image, layers.Permute((2, 1))(scores))
+    call = tf.function(network, input_signature=[tf.TensorSpec((1, 64, 64, 3), name="image")])
+    frozen = convert_variables_to_constants_v2(call.get_concrete_function())
+    made = tf.lite.TFLiteConverter.from_concrete_functions([frozen])
+    (folder / "yolo.tflite").write_bytes(made.convert())
+
+
 if __name__ == "__main__":
     write_pictures(Path(sys.argv[1]) / "pictures")
+    write_yolo(Path(sys.argv[1]))
     write_odd_networks(Path(sys.argv[1]))
     write_networks(Path(sys.argv[1]))
