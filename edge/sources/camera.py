@@ -13,6 +13,7 @@ from threading import Event
 import cv2
 import numpy as np
 
+import edge
 from edge.capture.wire import Arrived, Failed, Request, Slots, heard
 from edge.errors import FatalError, TransientError
 from edge.sources.newest import Newest
@@ -25,9 +26,20 @@ SLACK_S = 1.0
 GLANCE_S = 0.1
 """How soon a stop is noticed."""
 SYSTEM_PYTHON = "/usr/bin/python3"
-"""Has picamera2 and GStreamer, which no virtual environment can bring."""
-START = "import sys; sys.path.append(sys.argv[1]); from edge.capture.child import main; main({})"
-"""Our packages come last: the system's Python keeps its own NumPy."""
+"""Has picamera2 and GStreamer, which no virtual environment can bring; another one may be named in
+HEDGEROW_SYSTEM_PYTHON."""
+START = """
+import json, sys
+sys.path += sys.argv[2:]
+try:
+    from edge.capture.child import main
+except ImportError as error:
+    message = f"{sys.executable}: {error}: apt install python3-numpy"
+    print(json.dumps({"failed": {"message": message, "fatal": True}}))
+else:
+    main(int(sys.argv[1]))
+"""
+"""Our packages come last: the system's Python keeps its own NumPy where it has one."""
 
 
 class Camera(Newest):
@@ -56,12 +68,13 @@ def _grab(request: Request, stopped: Event) -> Iterator[Frame]:
 
 
 def _start(request: Request, memory: int) -> subprocess.Popen[bytes]:
-    system = request.scheme in ("picamera", "gst") and Path(SYSTEM_PYTHON).exists()
-    python = SYSTEM_PYTHON if system else sys.executable
-    packages = Path(__file__).resolve().parents[2]
+    system = os.environ.get("HEDGEROW_SYSTEM_PYTHON", SYSTEM_PYTHON)
+    needed = request.scheme in ("picamera", "gst") and Path(system).exists()
+    python = system if needed else sys.executable
+    packages = {str(Path(module).resolve().parents[1]) for module in (edge.__file__, np.__file__)}
     quiet = {"OPENCV_LOG_LEVEL": "ERROR", "LIBCAMERA_LOG_LEVELS": "*:ERROR", "GST_DEBUG": "0"}
     child = subprocess.Popen(  # noqa: S603  what to run is fixed; the source is data on its stdin
-        [python, "-c", START.format(memory), str(packages)],
+        [python, "-c", START, str(memory), *packages],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         bufsize=0,
