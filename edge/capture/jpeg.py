@@ -5,6 +5,7 @@ import struct
 import cv2
 import numpy as np
 
+from edge.capture.wire import LARGEST
 from edge.types import Image
 
 REDUCED = {
@@ -18,11 +19,14 @@ FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 
 
 def decoded(data: bytes, width: int = 0) -> Image | None:
-    """(rows, columns, 3) B,G,R at most `width` wide (0: whole); None for what is no picture."""
+    """(rows, columns, 3) B,G,R at most `width` wide (0: whole); None for what is no picture.
+
+    JPEGs of over LARGEST pixels come at a half, a quarter or an eighth: memory is short.
+    """
     flag = cv2.IMREAD_COLOR
-    columns = jpeg_width(data)
+    rows, columns = jpeg_size(data)
     for share, reduced in REDUCED.items():
-        if width and columns >= share * width:
+        if (width and columns >= share * width) or rows * columns > LARGEST * (share / 2) ** 2:
             flag = reduced
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flag) if data else None
@@ -40,14 +44,15 @@ def scaled(image: Image, width: int) -> Image:
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def jpeg_width(data: bytes) -> int:
-    """Pixels a row, from the header; 0 for what is no JPEG."""
+def jpeg_size(data: bytes) -> tuple[int, int]:
+    """Rows and columns, from the header; zeros for what is no JPEG."""
     at = 2
     while data[:2] == b"\xff\xd8" and at + 9 <= len(data):
         mark, kind, length = struct.unpack_from(">BBH", data, at)
         if mark != 0xFF or length < 2:
             break
         if kind in FRAMES:
-            return int(struct.unpack_from(">H", data, at + 7)[0])
+            rows, columns = struct.unpack_from(">HH", data, at + 5)
+            return int(rows), int(columns)
         at += 2 + length
-    return 0
+    return 0, 0

@@ -63,12 +63,19 @@ def _request(config: SourceConfig, scheme: Scheme, address: str) -> Request:
         scheme=scheme,
         address=address,
         shown=redacted(canonical(config.uri)),
-        width=config.width,
+        width=width(config),
         fps=config.fps,
         timeout_s=config.timeout_s,
         udp=config.transport == "udp",
         options=options,
     )
+
+
+def width(config: SourceConfig) -> int:
+    """What is cut out of the picture later is to be that wide then."""
+    x_min, y_min, x_max, y_max = config.crop
+    share = x_max - x_min if config.rotate in (0, 180) else y_max - y_min
+    return round(config.width / share)
 
 
 def _check(uri: str) -> None:

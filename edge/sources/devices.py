@@ -52,7 +52,7 @@ def find(device: str, known: Known, classes: Path = CLASS, nodes: Path = Path("/
         raise TransientError(
             f"v4l2:{device}: there is no such camera; is it plugged in? There is: {there or 'none'}"
         )
-    if not os.access(path, os.R_OK | os.W_OK):
+    if not os.access(path, os.R_OK | os.W_OK, effective_ids=True):
         raise TransientError(
             f"v4l2:{device}: may not be read: add this user to the group {_group(path)}"
         )

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 
 from edge.alter import Alter, Alteration
 from edge.config import SourceConfig
-from edge.sources.ask import asked, canonical
+from edge.sources.ask import asked, canonical, width
 from edge.sources.devices import Known
 from edge.types import Frame
 
@@ -55,14 +55,15 @@ def open_source(config: SourceConfig, known: Known | None = None) -> Source:
 def _open(config: SourceConfig, known: Known) -> Source:
     from edge.sources.camera import Camera
     from edge.sources.demo import demo
-    from edge.sources.files import Pictures, Video
+    from edge.sources.folder import pictures
+    from edge.sources.video import Video
 
     scheme, _, rest = canonical(config.uri).partition(":")
     match scheme:
         case "dir":
-            return Pictures(Path(rest), config.fps)
+            return pictures(rest, config.fps)
         case "file":
-            return Video(Path(rest), config.fps, config.width)
+            return Video(Path(rest), config.fps, width(config))
         case "demo":
             return demo(config.uri, dict(parse_qsl(rest.removeprefix("?"))))
         case _:

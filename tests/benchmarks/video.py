@@ -17,7 +17,7 @@ from edge.cli.measure import pipeline
 from edge.model import Model, load
 from edge.runtime.litert import LiteRt
 from edge.runtime.runtime import Limits, Runtime, open_runtime
-from edge.sources.files import Video
+from edge.sources.video import Video
 
 ROUNDS = 5
 EVERY = 6

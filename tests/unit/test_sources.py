@@ -69,6 +69,49 @@ class TestPictures:
         assert [int(i[0, 0, 0]) for i in images] == [7, 0x80]
 
 
+class TestNewPictures:
+    """`dir:FOLDER?watch`."""
+
+    def test_what_comes_is_shown_once_and_in_order(self, tmp_path: Path) -> None:
+        paint(tmp_path / "old.png", 1)
+        watching = source(f"dir:{tmp_path}?watch")
+        frames = iter(watching)
+        threading.Timer(0.2, paint, (tmp_path / "b.png", 2)).start()
+        first = next(frames)
+        assert (first.origin, int(first.image[0, 0, 0])) == ("b.png", 2)
+        assert abs(first.unix_s - time.time()) < 60, "it has the clock of a camera"
+        paint(tmp_path / "deeper/a.png", 3)
+        assert next(frames).origin == "deeper/a.png"
+        watching.stop()
+        assert list(frames) == []
+
+    def test_one_that_is_still_being_written_is_waited_for(self, tmp_path: Path) -> None:
+        paint(tmp_path / "whole.jpg", 200, (64, 64))
+        data = (tmp_path / "whole.jpg").read_bytes()
+        watching = source(f"dir:{tmp_path}?watch")
+        frames = iter(watching)
+
+        def copy_slowly() -> None:
+            with (tmp_path / "slow.jpg").open("wb") as file:
+                for at in range(0, len(data), 1 + len(data) // 8):
+                    file.write(data[at : at + 1 + len(data) // 8])
+                    file.flush()
+                    time.sleep(0.2)
+
+        threading.Thread(target=copy_slowly).start()
+        assert int(next(frames).image[63, 63, 0]) > 190, "its last row too"
+        assert watching.skipped == 0
+        watching.stop()
+
+    def test_a_folder_that_goes_away_may_come_back(self, tmp_path: Path) -> None:
+        folder = tmp_path / "stick"
+        folder.mkdir()
+        frames = iter(source(f"dir:{folder}?watch"))
+        threading.Timer(0.2, folder.rmdir).start()
+        with pytest.raises(TransientError, match="there is no such folder"):
+            next(frames)
+
+
 class TestVideo:
     @pytest.mark.parametrize(
         ("name", "frames", "seconds"),
