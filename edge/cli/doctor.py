@@ -1,51 +1,86 @@
-"""`edge doctor`: which delegates there are, which one a model can use, and why not the others."""
+"""`edge doctor`: what is right on this device, what is not, and what to do about it."""
 
 import json
+import logging
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+if TYPE_CHECKING:
+    from edge.config import Config
+    from edge.daemon.checkup import Finding
+
+INSTALLED = Path("/etc/hedgerow/edge.toml")
+
 
 @click.command()
-@click.option("--config", "config_path", type=click.Path(path_type=Path), help="edge.toml.")
+@click.option(
+    "--config", "config_path", type=click.Path(path_type=Path), help="Check all that it uses."
+)
 @click.option("--model", type=click.Path(path_type=Path), help="Try the delegates with it.")
 @click.option("--delegate", "delegates", multiple=True, help="Look at this one too. Repeatable.")
 @click.option("--only", hidden=True, help="Try one delegate; one JSON line.")
 def doctor(
     config_path: Path | None, model: Path | None, delegates: tuple[str, ...], only: str | None
 ) -> None:
-    """Look at what models can run on here, each delegate in a process of its own.
+    """Look at cameras, broker, model, delegates, clock, disk, memory and temperature.
 
-    Exit status 78 where the model runs on none of them.
+    Each line says ok, warning or error, and what to do. Exit status 78 where the model runs on no
+    delegate, else 1 where there is an error. Without --config and --model: /etc/hedgerow/edge.toml,
+    where it is there.
     """
     from edge import config
+    from edge.daemon.checkup import check_up
     from edge.errors import FatalError
-    from edge.runtime.delegates import find
-    from edge.runtime.litert import interpreter_name
 
+    if config_path is None and model is None and INSTALLED.exists():
+        config_path = INSTALLED
     made = config.load(config_path)
     model = model or made.model.path
     if only is not None and model is not None:
         click.echo(json.dumps(_try(only, model)))
         return
-    click.echo(f"interpreter  {interpreter_name()}")
-    names = dict.fromkeys((*made.runtime.delegates, *delegates, "cpu", "gpu", "edgetpu"))
-    right = 0
-    for name in names:
-        try:
-            found = f"found: {find(name)}"
-        except FatalError as error:
-            click.echo(f"{name:<12} not found: {error}")
-            continue
-        click.echo(f"{name:<12} {found}")
-        if model is not None:
-            verdict, used = _in_a_child(name, model)
-            right += used
-            click.echo(f"{'':<12} {verdict}")
-    if model is not None and not right:
+    logging.getLogger("edge").setLevel(logging.CRITICAL)  # it is all in the findings
+    findings = list(map(_show, _delegates(made, model, delegates)))
+    asked = (*made.runtime.delegates, *delegates)
+    if model is not None and not any(f.level == "ok" and f.what in asked for f in findings):
         raise FatalError(f"{model}: no delegate runs this model")
+    if config_path is not None:
+        findings += map(_show, check_up(made))
+    sys.exit(any(finding.level == "error" for finding in findings))
+
+
+def _show(finding: "Finding") -> "Finding":
+    colour = {"ok": "green", "warning": "yellow", "error": "red"}.get(finding.level)
+    click.echo(f"{click.style(f'{finding.level:<8}', colour)} {finding.what:<12} {finding.text}")
+    return finding
+
+
+def _delegates(made: "Config", model: Path | None, more: tuple[str, ...]) -> "Iterator[Finding]":
+    """Each in a process of its own; one that nobody asked for is neither right nor wrong."""
+    from edge.daemon.checkup import Finding
+    from edge.errors import FatalError
+    from edge.runtime.delegates import find
+    from edge.runtime.litert import interpreter_name
+
+    yield Finding("ok", "interpreter", interpreter_name())
+    asked = (*made.runtime.delegates, *more)
+    for name in dict.fromkeys((*asked, "cpu", "gpu", "edgetpu")):
+        wrong, right = ("warning", "ok") if name in asked else ("-", "-")
+        try:
+            found = find(name)
+        except FatalError as error:
+            yield Finding(wrong, name, f"not found: {error}")  # type: ignore[arg-type]
+            continue
+        if model is None:
+            yield Finding(right, name, f"found: {found}")  # type: ignore[arg-type]
+            continue
+        verdict, used = _in_a_child(name, model)
+        yield Finding(right if used else wrong, name, verdict)  # type: ignore[arg-type]
 
 
 def _try(name: str, path: Path) -> list[object]:
@@ -59,7 +94,8 @@ def _try(name: str, path: Path) -> list[object]:
     from edge.runtime.verify import seeded
 
     try:
-        runtime = open_runtime(model.load(path), (name,))
+        loaded = model.load(path)
+        runtime = open_runtime(loaded, (name,))
         durations_s = []
         for tensor in [*seeded(runtime.input)] * 5:
             began_s = time.monotonic()
@@ -68,7 +104,8 @@ def _try(name: str, path: Path) -> list[object]:
     except HedgerowError as error:
         reason = str(error).rpartition(f"no delegate runs this model: {name}: ")[2]
         return [f"refused: {reason}", False]
-    return [f"right; {statistics.median(durations_s) * 1000:.2f} ms an inference", True]
+    how = "reproduces the golden vectors" if loaded.golden is not None else "agrees with the CPU"
+    return [f"right: {how}; {statistics.median(durations_s) * 1000:.2f} ms an inference", True]
 
 
 def _in_a_child(name: str, path: Path) -> tuple[str, bool]:

@@ -55,6 +55,7 @@ class Worker:
         """Writes snapshots and clips, where they are switched on."""
         self.pulse = Pulse()
         """When this thread last moved on."""
+        self._patience_s = config.timeout_s + (1.0 / config.fps if config.fps else 0.0)
         self._published_s = time.monotonic()
         self._stopped = Event()
         self._closing = False
@@ -115,7 +116,7 @@ class Worker:
     def _supervise(self) -> None:
         failures = 0
         while not self._stopped.is_set():
-            self.pulse.beat()
+            self.pulse.beat(self._patience_s)
             if self.stats.closed:
                 self._stopped.wait(PAUSE_S)
                 continue
@@ -153,7 +154,7 @@ class Worker:
         try:
             for seen in pipeline:
                 self.stats.observe(seen)
-                self.pulse.beat(1.0 / self._config.fps if self._config.fps else 0.0)
+                self.pulse.beat(self._patience_s)
                 if not self.stats.online:
                     self._online()
                 self._feed.observe(self.name, seen, source.live)

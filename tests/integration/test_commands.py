@@ -157,17 +157,18 @@ def test_doctor_says_what_a_model_can_run_on(
     asked = [f"--delegate={name}" for name in (right, wrong, crash, "external:/no/lib.so")]
     done = edge("doctor", "--model", vww, *asked)
     assert done.returncode == 0, done.stderr
-    said = dict.fromkeys(line for line in done.stdout.splitlines())
-    verdicts = [line.strip() for line in said]
-    assert verdicts[0].startswith("interpreter  ai-edge-litert")
-    assert any(line.startswith("right; ") for line in verdicts)
-    assert any("refused: its answers differ from the CPU's" in line for line in verdicts)
-    assert "refused: its process ended with status -11" in verdicts
-    assert any("not found: there is no /no/lib.so" in line for line in verdicts)
-    assert any("edgetpu" in line and "libedgetpu" in line for line in verdicts)
+    lines = [line.split(maxsplit=2) for line in done.stdout.splitlines()]
+    said = {what: (level, text) for level, what, text in lines}
+    assert said["interpreter"][1].startswith("ai-edge-litert")
+    assert said["cpu"][0] == "ok" and said["cpu"][1].startswith("right: agrees with the CPU; ")
+    assert said[right][0] == "ok"
+    assert said[wrong][0] == "warning" and "its answers differ from the CPU's" in said[wrong][1]
+    assert said[crash] == ("warning", "refused: its process ended with status -11")
+    assert said["external:/no/lib.so"] == ("warning", "not found: there is no /no/lib.so")
+    assert said["edgetpu"][0] == "-" and "libedgetpu" in said["edgetpu"][1]
 
 
 def test_doctor_without_a_model_lists_what_is_there(edge: Edge) -> None:
     done = edge("doctor")
     assert done.returncode == 0
-    assert "cpu          found" in done.stdout
+    assert "ok       cpu          found" in done.stdout

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from edge import config
-from tests.conftest import REPOSITORY, Edge
+from tests.conftest import REPOSITORY, Edge, Mosquitto, free_port
 
 PERSON = REPOSITORY / "models/person/model.tflite"
 
@@ -81,3 +81,49 @@ def test_check_names_what_is_wrong(edge: Edge, tmp_path: Path, text: str, named:
     assert refused.returncode == 78
     assert named in refused.stderr
     assert len(refused.stderr.splitlines()) == 1
+
+
+def doctor(edge: Edge, folder: Path, broker: str, more: str = "") -> tuple[int, dict[str, str]]:
+    path = folder / "edge.toml"
+    path.write_text(
+        f'[model]\npath = "{PERSON}"\n[mqtt]\nbroker = "{broker}"\n{more}'
+        '[source.yard]\nuri = "v4l2:/dev/video99"\n[source.demo]\nuri = "demo:"\n'
+    )
+    done = edge("doctor", "--config", path, timeout_s=180)
+    assert not done.stderr, done.stderr
+    named = ("source yard", "source demo", "broker", "clock", "disk", "memory", "cpu")
+    said = {}
+    for line in done.stdout.splitlines():
+        level, _, rest = line.partition(" ")
+        for name in named:
+            if rest.strip().startswith(name):
+                said[name] = f"{level}: {rest.strip().removeprefix(name).strip()}"
+    return done.returncode, said
+
+
+def test_doctor_names_each_part_and_what_to_do(
+    edge: Edge, tmp_path: Path, mosquitto: Mosquitto, demo_photographs: None
+) -> None:
+    status, said = doctor(edge, tmp_path, mosquitto.address)
+    assert status == 1, "there is no such camera"
+    assert said["source yard"].startswith("error: v4l2:/dev/video99: there is no such camera")
+    assert said["source demo"].startswith("ok: 640 x 480, the first frame after")
+    assert said["broker"] == f"ok: {mosquitto.address} connected"
+    assert said["cpu"].startswith("ok: right: reproduces the golden vectors; ")
+    assert {"clock", "disk", "memory"} <= set(said)
+
+
+def test_doctor_says_why_the_broker_lets_nobody_in(
+    edge: Edge, tmp_path: Path, demo_photographs: None
+) -> None:
+    nobody = free_port()
+    _, said = doctor(edge, tmp_path, f"mqtt://127.0.0.1:{nobody}")
+    assert said["broker"].startswith(f"error: mqtt://127.0.0.1:{nobody} does not answer; ")
+    broker = Mosquitto(tmp_path, "allow_anonymous false\n")
+    broker.start()
+    try:
+        _, said = doctor(edge, tmp_path, broker.address, 'username = "edge"\n')
+    finally:
+        broker.stop()
+    assert said["broker"].startswith("error: mqtt.broker ")
+    assert "refuses the user name or password" in said["broker"]
