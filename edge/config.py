@@ -24,6 +24,7 @@ from edge.scene import (
     Section,
     SiteConfig,
     SummaryConfig,
+    ViewConfig,
     ZoneConfig,
 )
 
@@ -188,6 +189,7 @@ class Config(Section):
     homeassistant: HomeAssistantConfig = HomeAssistantConfig()
     events: EventsConfig = EventsConfig()
     motion: MotionConfig = MotionConfig()
+    view: ViewConfig = ViewConfig()
     summary: SummaryConfig = SummaryConfig()
     record: RecordConfig = RecordConfig()
     site: SiteConfig = SiteConfig()

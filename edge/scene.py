@@ -129,6 +129,18 @@ class MotionConfig(Section):
     crop: bool = False
 
 
+class ViewConfig(Section):
+    """Whether each camera can see."""
+
+    enabled: bool = True
+    confirm_s: float = Field(default=10.0, gt=0)
+    frozen_s: float = Field(default=20.0, gt=0)
+    ignore: Annotated[
+        tuple[Literal["dark", "bright", "blurred", "covered", "frozen", "moved"], ...],
+        Field(strict=False),
+    ] = ()
+
+
 class SummaryConfig(Section):
     """Incidence per source and day."""
 

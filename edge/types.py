@@ -19,6 +19,10 @@ UNKNOWN = "unknown"
 """The label of a frame that the model's reject rule turns away."""
 
 
+ViewState = Literal["ok", "dark", "bright", "blurred", "covered", "frozen", "moved"]
+"""Whether a camera can see, and what is wrong if not."""
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """One picture from a source."""

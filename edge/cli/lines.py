@@ -43,7 +43,8 @@ def line(received: Received) -> str | None:
 def states(latest: dict[str, dict[str, Any]]) -> str:
     """The latest state payload of every source -> one coloured line."""
     parts = []
-    for where, state in sorted(latest.items()):
+    for name, state in sorted(latest.items()):
+        where = _seen(name, state)
         if state.get("label"):
             parts.append(click.style(f"{where}: {state['label']}", fg="green", bold=True))
         else:
@@ -58,10 +59,16 @@ def table(latest: dict[str, dict[str, Any]]) -> str:
         held = state.get("labels") or [{"label": "nothing", "score": None, "since": ""}]
         for one in held:
             score = "" if one["score"] is None else f"{one['score']:.2f}"
-            rows.append((where, one["label"], score, one["since"]))
+            rows.append((_seen(where, state), one["label"], score, one["since"]))
     widths = [max(len(row[n]) for row in rows) for n in range(4)]
     padded = ("  ".join(cell.ljust(widths[n]) for n, cell in enumerate(row)) for row in rows)
     return "\n".join(line.rstrip() for line in padded)
+
+
+def _seen(where: str, state: dict[str, Any]) -> str:
+    """The source, with what is wrong with its view."""
+    view = state.get("view") or "ok"
+    return where if view == "ok" else f"{where} ({view})"
 
 
 def _color(word: str) -> str:

@@ -100,6 +100,7 @@ class Daemon:
             ]
             for worker in workers:
                 worker.tally = scene.tally(self._model.contract, self._config)
+                worker.view = scene.view(self._config.view)
                 worker.publish_s = self._config.summary.publish_s
                 if recorder is not None:
                     worker.record = SourceRecorder(self._config.record, worker.name, recorder)
@@ -198,7 +199,8 @@ class Daemon:
             return None
         labels = {name: tuple(rules) for name, rules in self._rules.items()}
         snapshots = self._config.feed.snapshots
-        device = homeassistant.Device(self._config.device, __version__, labels, snapshots)
+        views = self._config.view.enabled
+        device = homeassistant.Device(self._config.device, __version__, labels, snapshots, views)
         return homeassistant.Announcer(device, ways.client, told.prefix)
 
     def _reload(self) -> None:

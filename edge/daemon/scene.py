@@ -9,10 +9,11 @@ from edge.errors import FatalError
 from edge.events import EventTracker, ObjectEvents, Profile, Rule, RuleBook
 from edge.model import Contract
 from edge.motion import MotionGate, MotionRule
-from edge.scene import EventsConfig, MotionConfig, RuleConfig, minutes
+from edge.scene import EventsConfig, MotionConfig, RuleConfig, ViewConfig, minutes
 from edge.schedule import Schedule
 from edge.summary import Tally
 from edge.track import Tracker, TrackRule
+from edge.view import View, ViewRule
 from edge.zones import Line, Places, Zone
 
 LEAVE_SHARE = 0.75
@@ -92,6 +93,13 @@ def tally(contract: Contract, config: Config) -> Tally | None:
         return None
     thresholds = {label: rule.enter for label, rule in book(contract, config).always.items()}
     return Tally(thresholds, config.summary.sample_s)
+
+
+def view(config: ViewConfig) -> View | None:
+    """What judges whether one source's camera can see, where it is switched on."""
+    if not config.enabled:
+        return None
+    return View(ViewRule(config.confirm_s, config.frozen_s, frozenset(config.ignore)))
 
 
 def schedule(config: Config, source: str) -> Schedule | None:

@@ -6,7 +6,7 @@ from threading import Lock
 
 from edge.feed.payloads import SourceStatus
 from edge.sources import Source
-from edge.types import Observation
+from edge.types import Observation, ViewState
 
 RECENT = 600
 """Observations that the latency's percentiles look back on."""
@@ -27,6 +27,7 @@ class SourceStats:
         self.paused = False
         self.asleep = False
         self.asleep_until: str | None = None
+        self.view: ViewState | None = None
         self.reason = "starting"
 
     def observe(self, seen: Observation) -> None:
@@ -78,6 +79,7 @@ class SourceStats:
             skipped=source.skipped if source else 0,
             events=self.events,
             quiet=self.quiet,
+            view=self.view if self.online else None,
             asleep=self.asleep,
             asleep_until=self.asleep_until,
             latency_ms_p50=self.latency_ms(50),

@@ -21,6 +21,7 @@ from edge.sources import Source, open_source
 from edge.sources.devices import Known
 from edge.summary import Tally
 from edge.types import Observation
+from edge.view import View
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,8 @@ class Worker:
         self.pulse = Pulse()
         """When this thread last moved on."""
         self._patience_s = config.timeout_s + (1.0 / config.fps if config.fps else 0.0)
+        self.view: View | None = None
+        """Judges whether the camera can see, where that is switched on."""
         self._published_s = time.monotonic()
         self._stopped = Event()
         self._closing = False
@@ -155,6 +158,7 @@ class Worker:
             for seen in pipeline:
                 self.stats.observe(seen)
                 self.pulse.beat(self._patience_s)
+                self._watch(pipeline, source)
                 if not self.stats.online:
                     self._online()
                 self._feed.observe(self.name, seen, source.live)
@@ -177,6 +181,21 @@ class Worker:
             self._summary(complete=not source.live)
             self.stats.reason = "stopped" if self._stopped.is_set() else "ended"
             self._offline()
+
+    def _watch(self, pipeline: Pipeline, source: Source) -> None:
+        """Say whether the camera can see, where that changed. Recordings are not watched."""
+        if self.view is None or pipeline.last is None or not source.live:
+            return
+        before, now = self.stats.view, self.view.take(pipeline.last)
+        if now == before:
+            return
+        self.stats.view = now
+        self._feed.view(self.name, now, pipeline.last.unix_s)
+        if before is not None:
+            log.log(
+                logging.INFO if now == "ok" else logging.WARNING,
+                "source %s: its view is %s, was %s", self.name, now, before,
+            )  # fmt: skip
 
     def _show(self, pipeline: Pipeline, seen: Observation) -> None:
         """Publish the frame, where it is asked for or an event starts with it."""

@@ -14,7 +14,7 @@ from edge.feed.journal import Entry
 from edge.feed.message import ROOT, Message
 from edge.feed.ways import Ways
 from edge.summary import Day
-from edge.types import Event, Observation
+from edge.types import Event, Observation, ViewState
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,8 @@ class Feed:
     def observe(self, source: str, seen: Observation, live: bool) -> None:
         """One frame's labels and events."""
         if self._observations and seen.looked:
-            payload = payloads.observation(self._identity.device, source, seen)
+            view = self._held(source).view
+            payload = payloads.observation(self._identity.device, source, seen, view)
             self._send(f"{source}/observation", payload.to_json(), qos=0)
         for event in seen.events:
             self.tell(source, event, live)
@@ -71,7 +72,7 @@ class Feed:
             now = self._clock.read()
             event = self._on_todays_clock(event, now, live)
             self._event(source, event, now, live)
-            self._holding.setdefault(source, Holding()).tell(event)
+            self._held(source).tell(event)
             self.state(source, event.unix_s)
         log.info("%s: %s %s %.2f", source, event.kind, event.label, event.score)
 
@@ -103,6 +104,7 @@ class Feed:
             direction=event.direction,
             zones=tuple(event.zones),
             dwell_s=event.zones,
+            view=self._held(source).view,
             time=payloads.iso(event.unix_s),
             clock=payloads.Clock(synced=live and now.synced, virtual=not live),
             started=payloads.iso(event.started_unix_s),
@@ -124,9 +126,20 @@ class Feed:
 
     def state(self, source: str, unix_s: float) -> None:
         """What holds now, retained."""
-        holding = self._holding.get(source, Holding())
-        payload = payloads.state(self._identity.device, source, holding, unix_s)
+        payload = payloads.state(self._identity.device, source, self._held(source), unix_s)
         self._send(f"{source}/state", payload.to_json(), retain=True)
+
+    def view(self, source: str, state: ViewState, unix_s: float) -> None:
+        """Whether a camera can see; its state says so at once, but for the first time."""
+        with self._lock:
+            held = self._held(source)
+            first = held.view is None
+            held.view, held.view_unix_s = state, unix_s
+            if not first:
+                self.state(source, unix_s)
+
+    def _held(self, source: str) -> Holding:
+        return self._holding.setdefault(source, Holding())
 
     def snapshot(self, source: str, jpeg: bytes) -> str:
         """A picture, not stored anywhere; returns its topic."""

@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from edge.types import Event
+from edge.types import Event, ViewState
 
 
 @dataclass(slots=True)
@@ -12,6 +12,10 @@ class Holding:
 
     stories: dict[int, Event] = field(default_factory=dict)
     crossings: dict[str, dict[str, int]] = field(default_factory=dict)
+    view: ViewState | None = None
+    """Whether the camera can see; None: nobody watches."""
+    view_unix_s: float = 0.0
+    """Since when, seconds since 1970."""
 
     def tell(self, event: Event) -> None:
         """One more event."""

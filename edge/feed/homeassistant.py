@@ -45,6 +45,8 @@ class Device:
     labels: dict[str, tuple[str, ...]]
     """The labels that make events, by source."""
     snapshots: bool
+    views: bool = True
+    """Whether it is watched if the cameras can see."""
 
 
 def config(device: Device) -> dict[str, Any]:
@@ -102,7 +104,14 @@ def _source(device: Device, source: str, labels: tuple[str, ...]) -> dict[str, A
         payload_off=json.dumps({"source": source, "paused": True}), state_on="ON",
         state_off="OFF", availability=[_available(device)],
     )  # fmt: skip
-    figures = {"view": ("state", None), "fps": ("fps", "1/s"), "latency": ("latency_ms_p95", "ms")}
+    if device.views:
+        components |= _component(
+            device, "binary_sensor", source, "view problem", state_topic=state,
+            value_template="{{ 'OFF' if (value_json.view or 'ok') == 'ok' else 'ON' }}",
+            device_class="problem",
+        )  # fmt: skip
+    view = f"view or {about}.state"
+    figures = {"view": (view, None), "fps": ("fps", "1/s"), "latency": ("latency_ms_p95", "ms")}
     for name, (key, unit) in figures.items():
         measured = {"unit_of_measurement": unit, "state_class": "measurement"} if unit else {}
         components |= _component(

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from edge.feed.holding import Holding
-from edge.types import Box, Detection, Observation
+from edge.types import Box, Detection, Observation, ViewState
 
 Iso = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 """ISO 8601, UTC, milliseconds."""
@@ -73,6 +73,8 @@ class EventPayload(Payload):
     zones: tuple[str, ...]
     dwell_s: dict[str, Seconds] = {}
     """By zone, how long the object has been in it."""
+    view: ViewState | None = None
+    """Whether the camera could see: anything but ok, and labels mean little; null: not watched."""
     time: Iso
     clock: Clock
     started: Iso
@@ -109,6 +111,11 @@ class StatePayload(Payload):
     """By zone and label, how many objects are in it now."""
     lines: dict[str, dict[str, int]] = {}
     """By line and direction, how many crossed it since the daemon started."""
+    view: ViewState | None = None
+    """Whether the camera can see: while it is not ok, no label does not mean that nothing is there;
+    null: not watched."""
+    view_since: Iso | None = None
+    """Since when."""
     time: Iso
 
 
@@ -134,6 +141,8 @@ class ObservationPayload(Payload):
     time: Iso
     latency_ms: Seconds
     dropped: int
+    view: ViewState | None = None
+    """Whether the camera could see; null: not watched."""
     origin: str | None
     """The picture's or the video's name."""
 
@@ -152,6 +161,8 @@ class SourceStatus(Payload):
     events: int
     quiet: int = 0
     """Frames in which nothing moved, and which were not inferred."""
+    view: ViewState | None = None
+    """Whether the camera can see; null while it is offline, and where nobody watches."""
     asleep: bool = False
     """Closed by its schedule."""
     asleep_until: Iso | None = None
@@ -239,7 +250,9 @@ def scored(detection: Detection) -> Scored:
     return Scored(label=detection.label, score=detection.score, box=detection.box)
 
 
-def observation(device: str, source: str, seen: Observation) -> ObservationPayload:
+def observation(
+    device: str, source: str, seen: Observation, view: ViewState | None
+) -> ObservationPayload:
     """An observation as the feed shows it."""
     top = seen.detections[0] if seen.detections else Detection("none", 0.0)
     return ObservationPayload(
@@ -251,6 +264,7 @@ def observation(device: str, source: str, seen: Observation) -> ObservationPaylo
         time=iso(seen.unix_s),
         latency_ms=seen.latency_s * 1000,
         dropped=seen.dropped,
+        view=view,
         origin=seen.origin or None,
     )
 
@@ -273,5 +287,7 @@ def state(device: str, source: str, holding: Holding, unix_s: float) -> StatePay
         counts=Counter(event.label for event in latest),
         zones=holding.zones(),
         lines=holding.crossings,
+        view=holding.view,
+        view_since=iso(holding.view_unix_s) if holding.view else None,
         time=iso(unix_s),
     )
