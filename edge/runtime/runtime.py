@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event, Lock, Thread
+from threading import Event, Thread
 
 from edge.errors import FatalError, TransientError
 from edge.flatbuffer import preflight, schema
@@ -16,6 +16,7 @@ from edge.runtime.crashes import Crashes
 from edge.runtime.delegates import cpu, open_delegate
 from edge.runtime.litert import Interpreter
 from edge.runtime.trial import try_out
+from edge.runtime.turns import Turns
 from edge.types import Tensor, TensorSpec
 
 log = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ class Runtime:
         self._delegates = delegates
         self._limits = limits
         self._crashes = crashes
-        self._lock = Lock()
+        self._turns = Turns()
         self._refused: dict[str, str] = {}
         self._waits_s: dict[str, float] = {}
         self._closed = Event()
@@ -84,7 +85,7 @@ class Runtime:
         Where the delegate raises or hangs, the next one answers; raises TransientError where
         none is left.
         """
-        with self._lock:
+        with self._turns:
             try:
                 while True:
                     self._began_s = time.monotonic()
@@ -183,7 +184,7 @@ class Runtime:
                 self._refuse(delegate, f"{error}; trying again in {wait_s:.0f} s")
                 self._crashes.using(self.delegate)
                 continue
-            with self._lock:
+            with self._turns:
                 if self._delegates.index(delegate) > self._delegates.index(self.delegate):
                     opened[0].close()
                     return
