@@ -64,6 +64,8 @@ class Worker:
         self._closing = False
         """Whether this source is closed only for now, by a pause or by its schedule."""
         self._known = Known()
+        self._complaint = ""
+        """What was logged of a source that fails, until it delivers again."""
         self.thread = Thread(target=self._run, name=f"source {name}", daemon=True)
 
     def stop(self) -> None:
@@ -145,8 +147,9 @@ class Worker:
     def _wait(self, error: TransientError, backoff_s: float) -> None:
         """Until the next try; a reason that stays the same is logged once."""
         wait_s = max(error.wait_s, backoff_s) * random.uniform(0.8, 1.2)  # noqa: S311
-        if self.stats.reason != str(error):
-            self.stats.reason = str(error)
+        self.stats.reason = str(error)
+        if self._complaint != str(error):
+            self._complaint = str(error)
             log.warning("source %s: %s; trying again every few seconds", self.name, error)
         self.pulse.beat(wait_s)
         self._stopped.wait(wait_s)
@@ -232,6 +235,9 @@ class Worker:
 
     def _online(self) -> None:
         self.stats.online = True
+        if self._complaint:
+            self._complaint = ""
+            log.info("source %s: delivers frames again", self.name)
         self._feed.available(self.name, online=True)
         self._feed.state(self.name, time.time())
 
