@@ -18,8 +18,8 @@ COLUMNS, TILE = 160, 20
 """Width of the small picture and side of a tile in it, pixels."""
 LOOK_S, JUDGE_S = 0.25, 1.0
 """How often a frame is looked at, and how often the average of what was seen is judged."""
-AVERAGE_S = 3.0
-"""How far back the average reaches."""
+AVERAGE_S = 8.0
+"""How far back the average reaches: who drives or walks through is hardly in it."""
 LEARN_S = 30.0
 """How long a view must stay the same before it is what this camera usually shows."""
 FOLLOW_S = 1800.0
@@ -38,8 +38,9 @@ FLAT = 0.02
 """Contrast of a tile in which there is nothing to see."""
 TEXTURED, ENOUGH = 2.0, 6
 """Texture of a tile that can be recognised, and how many of them a comparison needs."""
-COLORED = 6.0
-"""Mean difference of a pixel's channels: less is a grey picture, as by infrared light at night."""
+COLORED = 0.5
+"""Mean difference of a pixel's channels: less is a grey picture, as by infrared light at night;
+asphalt has 1.1."""
 
 Grey = npt.NDArray[np.float32]
 
@@ -91,6 +92,8 @@ class View:
         """Since when frames are the same as `_last`."""
         self._repeats = 0
         self._average: Grey | None = None
+        self._gathered_s = 0.0
+        """How much is in the average."""
         self._usual: dict[bool, Look] = {}
         """By whether the picture has colours: cameras with infrared light have two faces."""
         self._strange_s = 0.0
@@ -110,16 +113,22 @@ class View:
         picture = _small(frame.image)
         self._compare_with_last(picture, frame.mono_s)
         grey = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), np.float32)
-        if self._average is None or self._average.shape != grey.shape:
-            self._average, self._usual = grey, {}
-        else:
-            self._average += min(1.0, passed_s / AVERAGE_S) * (grey - self._average)
+        self._gather(grey, passed_s)
         if frame.mono_s - self._judged_s >= JUDGE_S:
             since_s = min(frame.mono_s - self._judged_s, AVERAGE_S)
             self._judged_s = frame.mono_s
-            verdict = self._judge(self._average, _colored(picture), since_s)
+            verdict = self._judge(grey, _colored(picture), since_s)
             self._settle("ok" if verdict in self._rule.ignore else verdict, frame.mono_s)
         return self.state
+
+    def _gather(self, grey: Grey, passed_s: float) -> None:
+        """Keep the average of the last seconds; it begins anew after a gap."""
+        if self._average is None or self._average.shape != grey.shape:
+            self._average, self._usual, self._gathered_s = grey.copy(), {}, 0.0
+        elif passed_s > AVERAGE_S:
+            self._average, self._gathered_s = grey.copy(), 0.0
+        self._gathered_s = min(self._gathered_s + min(passed_s, JUDGE_S), AVERAGE_S)
+        self._average += min(1.0, passed_s / self._gathered_s) * (grey - self._average)
 
     def _compare_with_last(self, picture: Image, mono_s: float) -> None:
         same = self._last is not None and np.array_equal(picture, self._last)
@@ -127,16 +136,17 @@ class View:
         if not same:
             self._last, self._same_s = picture, mono_s
 
-    def _judge(self, average: Grey, colored: bool, since_s: float) -> ViewState:
+    def _judge(self, grey: Grey, colored: bool, since_s: float) -> ViewState:
         """What this moment says; the usual view learns from it where nothing is wrong."""
         kept = 1.25  # what is wrong must become clearly better
-        if (average > SHADE * (kept if self.state == "dark" else 1)).mean() < 0.05:
+        if (grey > SHADE * (kept if self.state == "dark" else 1)).mean() < 0.05:
             return "dark"
-        if (average >= GLARE).mean() > 0.6 / (kept if self.state == "bright" else 1):
+        if (grey >= GLARE).mean() > 0.6 / (kept if self.state == "bright" else 1):
             return "bright"
         if self._repeats >= AGREEING and self._looked_s - self._same_s >= self._rule.frozen_s:
             return "frozen"
-        now = _look(average)
+        assert self._average is not None
+        now = _look(self._average)
         usual = self._usual.get(colored)
         if usual is None or usual.age_s < LEARN_S:
             return self._begin(now, colored, since_s)
@@ -146,10 +156,14 @@ class View:
         return verdict
 
     def _begin(self, now: Look, colored: bool, since_s: float) -> ViewState:
-        """Learn a usual view; where there is nothing to see at all, that is none."""
-        if (now.contrast < FLAT).mean() > 0.95:
+        """Learn a usual view; where there is little to see, that is none."""
+        usual, other = self._usual.get(colored), self._usual.get(not colored)
+        if other is not None and other.age_s >= LEARN_S:
+            blind = _compare(now, other, self.state)
+            if blind in ("covered", "dark"):
+                return blind
+        elif (now.contrast < FLAT).mean() > 0.95:
             return "covered"
-        usual = self._usual.get(colored)
         verdict = "moved" if usual is None else _compare(now, usual, "ok")
         same = verdict == "ok"
         self._strange_s = 0.0 if same else self._strange_s + since_s

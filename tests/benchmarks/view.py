@@ -23,12 +23,12 @@ from edge.types import Frame, Image
 from edge.view import View, ViewRule
 from tests.conftest import TESTDATA
 
-HZ = 4.0
+HZ = 2.0
 QUIET_S, WRONG_S = 180, 40
 WIDTH = 480
 SEEN = ("one-by-one-person-detection.mp4", "car-detection.mp4")
 FloatImage = npt.NDArray[np.float32]
-FIELDS = [np.random.default_rng(n).standard_normal((640, 640, 1), np.float32) for n in range(16)]
+FIELDS = [np.random.default_rng(n).standard_normal((900, 640, 1), np.float32) for n in range(16)]
 Change = Callable[[Image, np.random.Generator], Image]
 
 
@@ -198,9 +198,9 @@ class Watch:
         for image in frames:
             self.at_s += 1 / HZ
             made = change(image, self._random)
-            began_s = time.perf_counter()
+            began_s = time.thread_time()
             states.append(self.view.take(Frame(made, self.at_s, self.at_s, self.at_s)))
-            self.spent_s += time.perf_counter() - began_s
+            self.spent_s += time.thread_time() - began_s
         return states
 
 
