@@ -124,6 +124,17 @@ def test_pause_threshold_snapshot_report_and_replay(field: Field) -> None:
     assert json.loads(again) == first | {"replayed": True}
 
 
+def test_a_pause_that_is_taken_back_at_once_does_not_end_the_source(field: Field) -> None:
+    for _ in range(5):
+        field.client.publish(Message(f"{TOPIC}/pause", ""))
+        field.client.publish(Message(f"{TOPIC}/resume", ""))
+    before = field.sources()["cam"]["frames"]
+    until_s = time.monotonic() + 20
+    while field.sources()["cam"]["frames"] < before + 10:
+        assert time.monotonic() < until_s, "no more frames come"
+        time.sleep(0.1)
+
+
 def test_what_is_wrong_stale_or_expired_does_nothing_and_says_so(field: Field) -> None:
     for name, body, says in (
         ("pause", {"source": "barn"}, "source: there is no 'barn'; there are cam"),
