@@ -45,7 +45,7 @@ def examine(config: Config) -> Model:
         raise FatalError(f"{loaded.path}: {error}; copy or convert it again") from None
     for name in config.runtime.delegates:
         parse(name)
-    for section in config.source.values():
-        open_source(section)
+    for name, section in config.source.items():
+        scene.keeps_hours(name, section, open_source(section).live)
     access.password(config.mqtt)
     return loaded

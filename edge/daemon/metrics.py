@@ -93,9 +93,14 @@ def _sources(sources: dict[str, SourceStatus]) -> Iterator["Metric"]:
     latency = GaugeMetricFamily(
         "hedgerow_source_latency_seconds", "Frame to label.", labels=["source", "quantile"]
     )
+    view = GaugeMetricFamily(
+        "hedgerow_source_view", "1: what the camera's view is now.", labels=["source", "view"]
+    )
     for name, source in sources.items():
+        if source.view is not None:
+            view.add_metric([name, source.view], 1)
         online.add_metric([name], source.state == "online")
         rate.add_metric([name], source.fps)
         latency.add_metric([name, "0.5"], source.latency_ms_p50 / 1000)
         latency.add_metric([name, "0.95"], source.latency_ms_p95 / 1000)
-    yield from (online, rate, latency)
+    yield from (online, rate, latency, view)

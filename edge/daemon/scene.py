@@ -117,6 +117,12 @@ def schedule(config: Config, source: str) -> Schedule | None:
     return Schedule(section, site)
 
 
+def keeps_hours(source: str, section: SourceConfig, live: bool) -> None:
+    """Raises FatalError where a recording is given a schedule."""
+    if section.schedule is not None and not live:
+        raise FatalError(f"source.{source}.schedule: a recording has no hours; remove it")
+
+
 def places(contract: Contract, source: str, section: SourceConfig) -> Places:
     """A source's zones and lines. Raises FatalError for labels that the model does not have."""
     for kind, tables in (("zone", section.zone), ("line", section.line)):

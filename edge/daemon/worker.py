@@ -10,9 +10,10 @@ from threading import Event, Thread
 import cv2
 
 from edge.config import SourceConfig
+from edge.daemon import scene
 from edge.daemon.pulse import Pulse
 from edge.daemon.stats import SourceStats
-from edge.errors import FatalError, HedgerowError, TransientError
+from edge.errors import HedgerowError, TransientError
 from edge.feed.commands import Asked
 from edge.feed.feed import Feed
 from edge.pipeline import Pipeline
@@ -128,10 +129,7 @@ class Worker:
             began_s = time.monotonic()
             self._closing = False
             self.source = open_source(self._config, self._known)
-            if self._config.schedule is not None and not self.source.live:
-                raise FatalError(
-                    f"source.{self.name}.schedule: a recording has no hours; remove it"
-                )
+            scene.keeps_hours(self.name, self._config, self.source.live)
             try:
                 self._read(self.source)
             except TransientError as error:

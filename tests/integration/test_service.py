@@ -170,6 +170,7 @@ def test_prometheus_gets_the_figures_of_the_status_on_loopback(service: Service)
     values = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
     assert float(values['hedgerow_source_frames_total{source="cam"}']) >= 1
     assert values['hedgerow_source_online{source="cam"}'] == "1.0"
+    assert values['hedgerow_source_view{source="cam",view="ok"}'] == "1.0"
     assert values["hedgerow_outbox_durable"] == "1.0"
     assert values["hedgerow_frame_share"] == "1.0"
     assert any(name.startswith('hedgerow_info{delegate="cpu"') for name in values)
