@@ -1,10 +1,11 @@
 """A camera's server is killed again and again: how soon are there labels again, does anything grow?
 
-`python -m tests.benchmarks.reconnect MODEL [--times 20] [--stall]`
+`python -m tests.benchmarks.reconnect MODEL [--times 20] [--stall] [--http]`
 
-A real RTSP server on loopback, `edge run --json`; the time is from the server's return (it
-listens) to the first label. With --stall the server is not killed: its pictures stop for longer
-than the source's limit, and go on. Growth is read after the second and after the last return.
+A real RTSP server (or one of MJPEG over HTTP) on loopback, `edge run --json`; the time is from the
+server's return (it listens) to the first label. With --stall the server is not killed: its
+pictures stop for longer than the source's limit, and go on. Growth is read after the second and
+after the last return.
 """
 
 import argparse
@@ -18,7 +19,7 @@ from pathlib import Path
 from threading import Thread
 
 from tests.benchmarks.process import Usage, usage
-from tests.cameras.servers import RtspServer, encode, picture
+from tests.cameras.servers import RtspServer, WebCamera, encode, jpeg, picture
 from tests.conftest import edge_command
 
 DEAD_S = 3.0
@@ -58,10 +59,16 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("--times", type=int, default=20)
     parser.add_argument("--stall", action="store_true")
+    parser.add_argument("--http", action="store_true")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        clip = encode(Path(folder) / "clip.h264", [picture(number) for number in range(60)])
-        with RtspServer(clip) as server:
+        server: RtspServer | WebCamera
+        if given.http:
+            server = WebCamera(lambda number: jpeg(picture(number)))
+        else:
+            pictures = [picture(number) for number in range(60)]
+            server = RtspServer(encode(Path(folder) / "clip.h264", pictures))
+        with server:
             waits, used = run(server, given)
     waits.sort()
     print(
@@ -73,9 +80,11 @@ def main() -> None:
         print(f"{key}: {values[0]:.0f} after the second, {values[-1]:.0f} after the last")
 
 
-def run(server: RtspServer, given: argparse.Namespace) -> tuple[list[float], list[Usage]]:
+def run(
+    server: RtspServer | WebCamera, given: argparse.Namespace
+) -> tuple[list[float], list[Usage]]:
     """Seconds from each return to a label, and what the daemon used."""
-    source = f"--source=cam={server.address}"
+    source = f"--source=cam={server.address}{'/mjpeg' if given.http else ''}"
     command = edge_command("run", "--model", given.model, source, "--json")
     waits: list[float] = []
     used: list[Usage] = []

@@ -136,6 +136,17 @@ class WebCamera:
             server.shutdown()
             server.server_close()
 
+    def kill(self) -> None:
+        """As a power cut ends it."""
+        self.stop()
+
+    def hang(self) -> None:
+        """Connections stay, pictures do not come."""
+        self.hung.set()
+
+    def go_on(self) -> None:
+        self.hung.clear()
+
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         import base64
 
