@@ -134,14 +134,15 @@ class Recording:
         except (av.error.FFmpegError, OSError):
             raise FatalError(f"{self._shown}: is not a video that can be decoded") from None
         self._stream = _video(self._container, self._shown)
-        self._stream.thread_type = "FRAME"
         self._width = width
         self.rate = float(self._stream.average_rate or self._stream.guessed_rate or 25)
         """Frames a second."""
         microseconds = self._container.duration
         self.length_s = microseconds / 1e6 if microseconds else 0.0
         """As the header has it; 0 where it says nothing."""
+        self._stream.thread_type = "FRAME"
         if step_s > 1.5 / self.rate:
+            self._stream.thread_type = "NONE"  # a fifth less work, where there is time
             self._stream.codec_context.skip_frame = "NONREF"  # nobody needs them, not even decoders
 
     def __iter__(self) -> Iterator[tuple[float, Picture]]:
