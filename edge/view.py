@@ -188,7 +188,7 @@ class View:
 
 def _compare(now: Look, usual: Look, state: ViewState) -> ViewState:
     """A picture against the usual one; what is already said needs less to go on."""
-    known = _spread(usual.edges) > TEXTURED
+    known = (_spread(usual.edges) > TEXTURED) & (usual.contrast > FLAT)
     if np.count_nonzero(known) < ENOUGH:
         return "dark" if now.gloomy else "ok"
     contrast = np.median(now.contrast[known] / usual.contrast[known])

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from edge.types import Frame, Image, ViewState
 from edge.view import SETTLE_S, View, ViewRule
 from tests.benchmarks.view import HZ, WRONG, Change, Watch, read, window
+from tests.cameras.servers import picture
 
 RANDOM = np.random.default_rng(3)
 NOISE = [RANDOM.normal(0, 2, (120, 160, 1)) for _ in range(7)]
@@ -153,6 +154,14 @@ def test_a_new_size_of_picture_is_learned_anew_and_a_gap_changes_nothing() -> No
         camera.view.take(Frame(tall, at_s + n, at_s + n, at_s + n)) for n in range(1, 15)
     }  # the same still picture: not yet for frozen_s
     assert states == {"ok"}
+
+
+def test_flat_places_beside_edges_are_nothing_to_go_by() -> None:
+    """A test picture: the edges of its square reach into tiles that are all one colour."""
+    view = View(ViewRule())
+    seconds = [number / HZ for number in range(200)]
+    frames = (Frame(picture(n, 640, 360), s, s, s) for n, s in enumerate(seconds))
+    assert {view.take(frame) for frame in frames} == {"ok"}
 
 
 def test_what_is_ignored_is_never_said() -> None:
