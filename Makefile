@@ -1,12 +1,13 @@
 # make demo: the main job, from a clone to labels on MQTT.    make test: the tests.
 # make check: style, types, layers.    make models: train the shipped models again.
+# make test-device: the service in virtual machines, with systemd, a kernel camera and power cuts.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := build/demo
 
-.PHONY: demo test check format models clean
+.PHONY: demo test test-device check format models clean
 
 demo: $(VENV)/.installed-demo
 	@echo "== pictures to calibrate with, as the demo's camera gives them"
@@ -20,6 +21,9 @@ demo: $(VENV)/.installed-demo
 
 test: $(VENV)/.installed-dev
 	$(BIN)/pytest
+
+test-device: $(VENV)/.installed-dev
+	HEDGEROW_POWER_CUTS=$${HEDGEROW_POWER_CUTS:-20} $(BIN)/pytest -s tests/device
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
