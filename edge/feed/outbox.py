@@ -33,6 +33,8 @@ NOTE_AFTER = 200
 """Deliveries that are noted in a commit of their own, where no event brings one."""
 RETRY_S = 1.0
 """How soon a disk that took nothing is tried again, and how often the clock is looked at."""
+PATIENCE_S = 0.5
+"""How long who asks for the depth waits for the disk."""
 GOODBYE_S = 0.5
 """How long the end waits for acknowledgements."""
 
@@ -60,6 +62,7 @@ class Outbox:
         self._commit_at_s = self._look_at_s = self._end_at_s = 0.0
         self._stopping = False
         self._guard = Lock()
+        self._depth = 0
         self.moved_s = time.monotonic()
         """When its thread last came round; it does every second."""
         self._thread = Thread(target=self._run, name="outbox", daemon=True)
@@ -103,10 +106,14 @@ class Outbox:
 
     @property
     def depth(self) -> int:
-        """Events that the broker has not acknowledged."""
-        with self._guard:
-            unwritten = sum(entry.seq > self._journal.delivered for entry in list(self._new))
-            return unwritten + self._journal.count(self._journal.delivered)
+        """Events that the broker has not acknowledged; while the disk hangs, as it last was."""
+        if self._guard.acquire(timeout=PATIENCE_S):
+            try:
+                unwritten = sum(entry.seq > self._journal.delivered for entry in list(self._new))
+                self._depth = unwritten + self._journal.count(self._journal.delivered)
+            finally:
+                self._guard.release()
+        return self._depth
 
     @property
     def stored(self) -> int:

@@ -125,6 +125,23 @@ def test_one_frozen_thread_is_noticed_named_and_restarted(device: Machine) -> No
     until_status(device, "cam ", "frames/s", "broker connected")
 
 
+def test_a_disk_that_hangs_is_noticed_named_and_its_events_survive(device: Machine) -> None:
+    """fsfreeze: whoever writes waits in the kernel, as on a dying SD card."""
+    device.run(
+        "systemctl stop edge; truncate -s 64M /root/card; mke2fs -q -t ext4 /root/card; "
+        "mount -o loop /root/card /var/lib/hedgerow; systemctl start edge"
+    )
+    configure(device, FLOW + "[health]\nstall_s = 8.0")
+    first = events(device, 5)
+    pid = main_pid(device)
+    device.run("fsfreeze -f /var/lib/hedgerow")
+    device.wait("journalctl -u edge -o cat | grep -q 'frozen: feed did not move'", SYSTEMD_S)
+    device.run("fsfreeze -u /var/lib/hedgerow")
+    device.wait(f"[ $(systemctl show -P MainPID edge) -ne {pid} ]", SYSTEMD_S)
+    assert events(device, 5)[0] > first[-1]
+    assert "damaged" not in device.run("ls /var/lib/hedgerow")
+
+
 def test_a_camera_is_unplugged_and_plugged_in_again(device: Machine) -> None:
     """Unbound while it streams, it comes back as another /dev/videoN."""
     configure(device, "")
