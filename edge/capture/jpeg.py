@@ -5,7 +5,8 @@ import struct
 import cv2
 import numpy as np
 
-from edge.capture.wire import LARGEST
+from edge.capture.wire import LARGEST, Layout, Request
+from edge.errors import TransientError
 from edge.types import Image
 
 REDUCED = {
@@ -16,6 +17,17 @@ REDUCED = {
 """The JPEG decoder's own scaling: an eighth costs a tenth of the whole."""
 FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 """Markers of the JPEG segment that tells the size (ITU-T T.81, table B.1)."""
+
+
+def from_jpeg(data: bytes, request: Request) -> tuple[Image, Layout]:
+    """A camera's picture at the width that was asked for.
+
+    Raises TransientError for what is none.
+    """
+    image = decoded(data, request.width)
+    if image is None:
+        raise TransientError(f"{request.shown}: sends what is not a picture")
+    return image, "bgr"
 
 
 def decoded(data: bytes, width: int = 0) -> Image | None:

@@ -11,6 +11,7 @@ import numpy as np
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from edge.capture.jpeg import from_jpeg
 from edge.capture.wire import LARGEST, Layout, Picture, Request
 from edge.errors import FatalError, TransientError
 from edge.types import Image
@@ -41,48 +42,64 @@ def live(request: Request) -> Iterator[Picture]:
     """
     with _opened(request) as container:
         stream = _video(container, request.shown)
-        stream.thread_type = (
-            "NONE"  # by frame, threads hold pictures back; by slice, they tore them
-        )
+        # Threads by frame hold pictures back, threads by slice tear them.
+        stream.thread_type = "NONE"
         last_s, limit_s = time.monotonic(), FIRST_S
         for packet in container.demux(stream):
             if time.monotonic() - last_s > limit_s:  # FFmpeg hands out an old one when time is up
                 raise TransientError(f"{request.shown}: has sent no picture for {limit_s:g} s")
-            for frame in _decoded(packet):
+            for picture in _pictures(packet, request):
                 last_s, limit_s = time.monotonic(), request.timeout_s
-                yield partial(_converted, frame, request.width)
+                yield picture
 
 
-def _decoded(packet: "av.Packet[VideoStream]") -> list[av.VideoFrame]:
-    """The packet's frames; none where something was lost on the way."""
+def _pictures(packet: "av.Packet[VideoStream]", request: Request) -> list[Picture]:
+    """The packet's frames; none where something was lost on the way.
+
+    MJPEG's are not decoded before somebody wants them, and then by libjpeg-turbo at reduced size:
+    1.2 ms instead of 3.5 for 1280x720 at half its width.
+    """
+    if packet.stream.codec_context.name == "mjpeg":
+        return [partial(from_jpeg, bytes(packet), request)] if packet.size else []
     try:
-        return [frame for frame in packet.decode() if isinstance(frame, av.VideoFrame)]
+        frames = [frame for frame in packet.decode() if isinstance(frame, av.VideoFrame)]
     except av.error.InvalidDataError:
         return []
+    return [partial(_converted, frame, request.width) for frame in frames]
 
 
 @contextmanager
 def _opened(request: Request) -> Iterator[InputContainer]:
     """Translates every error of FFmpeg's into ours."""
+    began_s = time.monotonic()
     try:
         with _container(request) as container:
+            began_s = float("inf")
             yield container
     except av.error.HTTPUnauthorizedError:
         raise TransientError(
             f"{request.shown}: refuses the user or the password: set username and password_file",
             LOCKED_OUT_S,
         ) from None
-    except av.error.HTTPNotFoundError:
-        raise TransientError(f"{request.shown}: the server has no such stream") from None
-    except (av.error.TimeoutError, av.error.ExitError):
-        raise TransientError(
-            f"{request.shown}: has sent no picture for {request.timeout_s:g} s"
-        ) from None
-    except av.error.EOFError:
-        raise TransientError(f"{request.shown}: has ended") from None
     except (av.error.FFmpegError, OSError) as error:
-        reason = error.strerror or type(error).__name__
-        raise TransientError(f"{request.shown}: {reason[0].lower()}{reason[1:]}") from None
+        silent = time.monotonic() - began_s >= OPEN_S
+        raise TransientError(f"{request.shown}: {_why(error, request, silent)}") from None
+
+
+def _why(error: Exception, request: Request, silent: bool) -> str:
+    """In words that say nothing of the address."""
+    if silent:
+        return "does not answer"
+    match error:
+        case av.error.HTTPNotFoundError():
+            return "the server has no such stream"
+        case av.error.TimeoutError() | av.error.ExitError():
+            return f"has sent no picture for {request.timeout_s:g} s"
+        case av.error.EOFError():
+            return "has ended"
+        case OSError() if error.strerror:
+            return error.strerror[0].lower() + error.strerror[1:]
+    return type(error).__name__
 
 
 def _container(request: Request) -> InputContainer:

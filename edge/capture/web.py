@@ -9,10 +9,9 @@ from functools import partial
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from edge.capture.jpeg import decoded
-from edge.capture.wire import Layout, Picture, Request
+from edge.capture.jpeg import from_jpeg
+from edge.capture.wire import Picture, Request
 from edge.errors import TransientError
-from edge.types import Image
 
 LOCKED_OUT_S = 60.0
 """Between two tries with a wrong password."""
@@ -32,9 +31,9 @@ def web(request: Request) -> Iterator[Picture]:
             with opener.open(url, timeout=request.timeout_s) as answer:
                 if answer.headers.get_content_maintype() == "multipart":
                     for data in parts(answer, answer.headers.get_param("boundary")):
-                        yield partial(_picture, data, request)
+                        yield partial(from_jpeg, data, request)
                     raise TransientError(f"{request.shown}: the server has ended the stream")
-                yield partial(_picture, _whole(answer, request), request)
+                yield partial(from_jpeg, _whole(answer, request), request)
             pause_s = 1.0 / request.fps if request.fps else POLL_S
             time.sleep(max(0.0, began_s + pause_s - time.monotonic()))
     except urllib.error.HTTPError as error:
@@ -132,10 +131,3 @@ def _whole(answer: http.client.HTTPResponse, request: Request) -> bytes:
     if len(data) > LARGEST_BYTES:
         raise TransientError(f"{request.shown}: a picture of over {LARGEST_BYTES} bytes")
     return data
-
-
-def _picture(data: bytes, request: Request) -> tuple[Image, Layout]:
-    image = decoded(data, request.width)
-    if image is None:
-        raise TransientError(f"{request.shown}: sends what is not a picture")
-    return image, "bgr"

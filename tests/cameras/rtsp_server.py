@@ -1,4 +1,5 @@
-"""An IP camera on loopback: serves an H.264 or H.265 file for ever as rtsp://127.0.0.1:PORT/cam.
+"""An IP camera on loopback: serves an H.264 or H.265 file for ever as rtsp://127.0.0.1:PORT/cam,
+or colour bars as MJPEG (a file that ends in .jpeg, which is not read).
 
 A program of its own for the system's Python: gir1.2-gst-rtsp-server-1.0 python3-gi and GStreamer's
 plugins. SIGUSR1 stops the picture but keeps connections open (a hung camera); SIGUSR2 goes on.
@@ -22,6 +23,11 @@ from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
 PARTS = {"h264": rb"\x00\x00\x00\x01\x09", "h265": rb"\x00\x00\x00\x01\x46"}
 """Access unit delimiters: where a picture begins."""
 
+MJPEG = (
+    "videotestsrc is-live=true pattern=smpte100 ! video/x-raw,format=I420,width=320,height=240,"
+    "framerate={rate}/1 ! jpegenc ! rtpjpegpay name=pay0 pt=26"
+)
+
 hung = threading.Event()
 
 
@@ -32,11 +38,15 @@ class Camera(GstRtspServer.RTSPMediaFactory):  # type: ignore[misc]
         super().__init__()
         self.set_shared(True)
         self.codec, self.rate = file.suffix[1:], rate
+        if self.codec == "jpeg":  # colour bars, made as they are played
+            return
         data = file.read_bytes()
         starts = [found.start() for found in re.finditer(PARTS[self.codec], data)] + [len(data)]
         self.units = [data[i:j] for i, j in itertools.pairwise(starts)]
 
     def do_create_element(self, _url: Any) -> Any:
+        if self.codec == "jpeg":
+            return Gst.parse_launch(MJPEG.format(rate=self.rate))
         return Gst.parse_launch(
             "appsrc name=src is-live=true format=time do-timestamp=true "
             f"caps=video/x-{self.codec},stream-format=byte-stream,alignment=au,"
@@ -45,6 +55,8 @@ class Camera(GstRtspServer.RTSPMediaFactory):  # type: ignore[misc]
         )
 
     def do_configure(self, media: Any) -> None:
+        if self.codec == "jpeg":
+            return
         source, alive = media.get_element().get_by_name("src"), threading.Event()
         alive.set()
         media.connect("unprepared", lambda *_: alive.clear())

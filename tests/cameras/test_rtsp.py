@@ -1,5 +1,6 @@
 """RTSP cameras: a real server on loopback, killed, hung, guarded and changing."""
 
+import socket
 import time
 from pathlib import Path
 
@@ -24,6 +25,17 @@ def test_frames_come_in_the_right_colours(
     left, right = image[100:, 20:140].mean((0, 1)), image[100:, 180:300].mean((0, 1))
     assert np.abs(left - (200, 60, 30)).max() < 12, "B, G, R"
     assert np.abs(right - (30, 60, 200)).max() < 12
+
+
+def test_mjpeg_is_decoded_at_the_size_that_is_needed() -> None:
+    with (
+        RtspServer(Path("bars.jpeg")) as camera,
+        Watched(source(camera.address, width=160)) as seen,
+    ):
+        image = seen.wait_for_frames(3)[-1].image
+    assert image.shape == (120, 160, 3)
+    blue, green, red = image[40, 34]
+    assert blue < 60 and green > 200 and red > 200, "yellow"
 
 
 def test_frames_are_scaled_by_the_decoder_and_thinned_out(clip: Path) -> None:
@@ -59,6 +71,13 @@ def test_a_server_that_says_nothing_is_noticed_within_its_limit(clip: Path) -> N
     assert seen.frames[-1].mono_s < hung_s + 0.9, (
         "FFmpeg's last one, kept back, is not taken for new"
     )
+
+
+def test_a_server_that_takes_the_connection_and_never_answers() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"rtsp://127.0.0.1:{silent.getsockname()[1]}/cam"
+        with Watched(source(address)) as seen:
+            assert seen.wait_for_error() == f"{address}: does not answer"
 
 
 def test_a_stream_that_changes_its_resolution_goes_on(changing_clip: Path) -> None:
