@@ -12,7 +12,7 @@ from converter.options import Options
 from converter.pack import pack
 from converter.preparation import Prepared, check, named, prepare
 from converter.probe import better_normalizations
-from converter.recovery import Bench, Candidate, best, recovered
+from converter.recovery import Bench, Candidate, Recovered, best, recovered
 from converter.workshop import Workshop
 from edge.model import Contract
 
@@ -48,7 +48,7 @@ def convert(model: Path, data: Path, out: Path, options: Options | None = None) 
             options,
         )
         tried = recovered(bench, prepared)
-        chosen = best(tried)
+        chosen = best(tried.candidates)
         pair = Pair(prepared.network, chosen.network, chosen.flatbuffer, options)
         facts = measurement.facts_of(pair, prepared)
         contract = measurement.calibrated(pair, prepared, facts)
@@ -64,7 +64,7 @@ def convert(model: Path, data: Path, out: Path, options: Options | None = None) 
 def _context(
     names: tuple[str, str],
     asked: tuple[Prepared, Options],
-    tried: list[Candidate],
+    tried: Recovered,
     chosen: Candidate,
 ) -> dict[str, Any]:
     """The facts that are not measured on the held-out pictures."""
@@ -73,9 +73,9 @@ def _context(
     return {
         "source": names[0],
         "model": names[1],
-        "tried": [candidate.facts() for candidate in tried],
+        "tried": [candidate.facts() for candidate in tried.candidates],
         "chosen": chosen.name,
-        "notes": list(prepared.notes),
+        "notes": [*prepared.notes, *tried.notes],
         "io": options.io,
         "edge_tpu": readiness(chosen.flatbuffer),
         "input": prepared.contract.input.model_dump(),

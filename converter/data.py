@@ -26,6 +26,9 @@ FEWEST = 10
 CALIBRATION_SHARE = 0.2
 """At most this share calibrates, so that the rest can measure."""
 
+TAIL = 4096
+"""Bytes in which a PNG's last chunk is looked for: some tools append a little."""
+
 Rows = npt.NDArray[np.int64]
 """Row numbers of pictures."""
 
@@ -77,7 +80,11 @@ def find(data: Path, labels: tuple[str, ...], strict: bool = True) -> Listing:
         return _from_list(data, labels)
     if not data.is_dir():
         raise FatalError(f"{data}: there is no such folder or list of pictures")
-    folders = sorted(entry for entry in data.iterdir() if entry.is_dir() and _pictures(entry))
+    entries = sorted(entry for entry in data.iterdir() if entry.is_dir())
+    folders = [entry for entry in entries if _pictures(entry)]
+    empty = [entry for entry in entries if entry not in folders and entry.name[0] != "."]
+    if folders and empty and not labels:
+        raise FatalError(f"{empty[0]}: holds no pictures: add some, or remove the folder")
     if not folders or (len(folders) == 1 and folders[0].name not in labels):
         return Listing((), tuple(Picture(path) for path in _pictures(data)))
     names = tuple(folder.name for folder in folders)
@@ -178,10 +185,29 @@ def read(listing: Listing, contract: InputContract, scratch: Path, progress: boo
 def _decoded(path: Path) -> Image | None:
     """(height, width, 3) B,G,R, or None. From memory: cv2.imread complains on stderr."""
     try:
-        image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
+        data = path.read_bytes()
+        if not ends(data):
+            return None
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except (OSError, cv2.error):
         return None
     return None if image is None else np.asarray(image, np.uint8)
+
+
+def ends(data: bytes) -> bool:
+    """Whether a JPEG or PNG has its end: decoders fill what is missing of a cut one with grey.
+
+    True for other kinds, whose decoders refuse. In a JPEG's scan (ITU-T T.81, B.1.1.2) 0xFF 0xD9
+    is the end and nothing else; before the scan a thumbnail has an end of its own.
+    """
+    if data.startswith(b"\x89PNG"):
+        return b"IEND" in data[-TAIL:]
+    if not data.startswith(b"\xff\xd8"):
+        return True
+    place = 2
+    while data[place : place + 1] == b"\xff" and data[place + 1 : place + 2] != b"\xda":
+        place += 2 + int.from_bytes(data[place + 2 : place + 4])
+    return data.find(b"\xff\xd9", place) >= 0
 
 
 def _room(path: Path, shape: tuple[int, int, int, int]) -> Pixels:

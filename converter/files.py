@@ -16,8 +16,14 @@ def check_writable(out: Path) -> None:
         raise FatalError(f"--out: {out}: is a folder; name a file in it")
     if not out.parent.is_dir():
         raise FatalError(f"--out: {out.parent}: there is no such folder")
-    if not os.access(out.parent, os.W_OK):
-        raise FatalError(f"--out: {out.parent}: the folder is not writable")
+    try:
+        # os.access would believe root, who may write anywhere but on what takes no files.
+        with tempfile.TemporaryFile(dir=out.parent):
+            pass
+    except OSError as error:
+        raise FatalError(
+            f"--out: {out.parent}: the folder is not writable ({error.strerror})"
+        ) from None
 
 
 @contextmanager

@@ -87,6 +87,8 @@ def prepare(
     contract = _labelled(contract, network, listing, options)
     photos = pictures.read(listing, contract.input, scratch, options.progress)
     notes += _empty_classes(contract, photos)
+    if not info["isolated"]:
+        notes.append("this system permits no network namespace: the model was read with a network")
     if info["sigmoid"]:
         notes.append("the network ends in sigmoid: its labels do not exclude each other")
     parts = _split(photos, contract, scratch, options)

@@ -7,7 +7,7 @@ luck.
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,8 @@ CORRECTION_PICTURES = 32
 """8 to 100 gave the same accuracy in a trial."""
 
 PERCENTILE = 0.99999
+
+CORRECTED = " + bias correction"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ class Candidate:
     @property
     def corrected(self) -> bool:
         """Whether its biases were corrected."""
-        return self.name.endswith("bias correction")
+        return self.name.endswith(CORRECTED)
 
     def facts(self) -> dict[str, Any]:
         """For the report."""
@@ -98,7 +100,17 @@ class Candidate:
         }
 
 
-def recovered(bench: Bench, prepared: Prepared) -> list[Candidate]:
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What was tried."""
+
+    candidates: tuple[Candidate, ...]
+    """The simplest first."""
+    notes: tuple[str, ...] = ()
+    """What could not be tried, and why."""
+
+
+def recovered(bench: Bench, prepared: Prepared) -> Recovered:
     """Every candidate that the effort asks for.
 
     Raises FatalError where not even the plain one can be made and run.
@@ -109,15 +121,20 @@ def recovered(bench: Bench, prepared: Prepared) -> list[Candidate]:
     seen = ranges.observe(network, feed, progress)
     found = list(_from_ranges(bench, network, (("min/max", seen.extremes),), reference))
     if effort == "fast":
-        return found[:1]
+        return Recovered((found[0],))
     even = equalized(network, feed, progress)
     rows = (("equalised, min/max", ranges.observe(even, feed, progress).extremes),)
     found += _from_ranges(bench, even, rows, reference)
     found += _from_ranges(bench, network, _narrowed(bench, network, seen), reference)
-    if effort == "max":
-        found += _rounded(bench, network, ("min/max", seen.extremes), reference)
-        found += _rounded(bench, even, rows[0], reference)
-    return found
+    if effort != "max":
+        return Recovered(tuple(found))
+    found += _rounded(bench, network, ("min/max", seen.extremes), reference)
+    found += _rounded(bench, even, rows[0], reference)
+    try:
+        found.append(_tuned(bench, found, reference))
+    except FatalError as error:
+        return Recovered(tuple(found), (f"no fine-tuning: {error}",))
+    return Recovered(tuple(found))
 
 
 def _from_ranges(
@@ -136,7 +153,7 @@ def _from_ranges(
 def _corrected(bench: Bench, made: Made, reference: Scores) -> Candidate:
     few = bench.feed(bench.calibration[:CORRECTION_PICTURES])
     flatbuffer = correct(made.network, made.flatbuffer, few, bench.options.progress)
-    name = f"{made.name} + bias correction"
+    name = f"{made.name}{CORRECTED}"
     return judge(bench, replace(made, name=name, flatbuffer=flatbuffer), reference)
 
 
@@ -150,6 +167,26 @@ def _rounded(
     yield _corrected(
         bench, Made(f"{row[0]} + weight rounding", network, better, started), reference
     )
+
+
+def _tuned(bench: Bench, found: list[Candidate], reference: Scores) -> Candidate:
+    """The closest candidate so far, trained. Raises FatalError where it cannot be."""
+    start = min((one for one in found if one.corrected), key=lambda one: one.divergence)
+    started = time.monotonic()
+    names = ("network", "int8", "pixels", "out")
+    paths = {name: bench.scratch / f"tune.{name}" for name in names}
+    paths["network"].write_bytes(start.network)
+    paths["int8"].write_bytes(start.flatbuffer)
+    with paths["pixels"].open("wb") as file:
+        np.save(file, bench.calibration)
+    request = {name: str(path) for name, path in paths.items()} | {
+        "contract": bench.contract.input.model_dump(),
+        "kind": bench.contract.output.kind,
+    }
+    bench.workshop.ask("tune", "fine-tuning", request)
+    name = f"{start.name.removesuffix(CORRECTED)} + fine-tuning"
+    tuned = Made(name, start.network, paths["out"].read_bytes(), started)
+    return _corrected(bench, tuned, reference)
 
 
 def _narrowed(bench: Bench, network: bytes, seen: ranges.Observed) -> Iterator[tuple[str, Ranges]]:
@@ -201,7 +238,7 @@ def quantize(bench: Bench, ranged: bytes) -> bytes:
     return target.read_bytes()
 
 
-def best(found: list[Candidate]) -> Candidate:
+def best(found: Sequence[Candidate]) -> Candidate:
     """Of those that change the fewest labels, the simplest that is not provably further off.
 
     Labels come first, because they are what the device reports. Then divergence: within one

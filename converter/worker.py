@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from converter.isolation import leave_network
 from edge.errors import HedgerowError
 
 Job = Callable[[dict[str, Any]], dict[str, Any]]
@@ -15,11 +16,13 @@ Job = Callable[[dict[str, Any]], dict[str, Any]]
 
 def main() -> None:
     """Serve jobs until stdin ends: the parent has gone, or needs no more."""
+    isolated = leave_network()
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever prints goes to the log, not into the answers
     for line in sys.stdin:
         request = json.loads(line)
-        print(json.dumps(_answer(request)), file=answers, flush=True)
+        answer = _answer(request) | {"isolated": isolated}
+        print(json.dumps(answer), file=answers, flush=True)
 
 
 def _answer(request: dict[str, Any]) -> dict[str, Any]:
@@ -39,6 +42,8 @@ def _job(name: str) -> Job:
             return _load
         case "quantize":
             return _quantize
+        case "tune":
+            return _tune
         case _:
             raise ValueError(name)
 
@@ -72,6 +77,19 @@ def _quantize(request: dict[str, Any]) -> dict[str, Any]:
 
     ranged = Path(request["ranged"]).read_bytes()
     Path(request["out"]).write_bytes(to_int8_tflite(ranged, request["io"]))
+    return {}
+
+
+def _tune(request: dict[str, Any]) -> dict[str, Any]:
+    import numpy as np
+
+    from converter.measure import Feed
+    from converter.tuning import tuned
+    from edge.model import InputContract
+
+    feed = Feed(np.load(request["pixels"]), InputContract.model_validate(request["contract"]))
+    network, int8 = Path(request["network"]).read_bytes(), Path(request["int8"]).read_bytes()
+    Path(request["out"]).write_bytes(tuned(network, int8, feed, request["kind"]))
     return {}
 
 

@@ -79,6 +79,8 @@ def write_odd_networks(folder: Path) -> None:
     recurrent = layers.LSTM(4, name="memory")(layers.Reshape((SIZE, SIZE * 3))(image))
     coded = layers.Lambda(lambda values: values * 2, name="secret")(trunk)
     free = layers.Input((None, None, 3))
+    look = layers.MultiHeadAttention(1, 4, name="look")
+    rows = layers.Reshape((SIZE, SIZE * 3))(image)
     extra = layers.Input((2,), name="weather")
     odd = {
         "sigmoid": (image, layers.Dense(1, activation="sigmoid")(trunk)),
@@ -88,6 +90,9 @@ def write_odd_networks(folder: Path) -> None:
         "open": (free, layers.Dense(2)(pool(layers.Conv2D(4, 3)(free)))),
         "lstm": (image, layers.Dense(2)(recurrent)),
         "lambda": (image, layers.Dense(2)(coded)),
+        "attention": (image, layers.Dense(2)(layers.Flatten()(look(rows, rows)))),
+        "sine": (image, layers.Dense(2)(keras.ops.sin(trunk))),
+        "erfinv": (image, layers.Dense(2)(keras.ops.erfinv(trunk))),
     }
     for name, (source, target) in odd.items():
         keras.Model(source, target).save(folder / f"{name}.keras")

@@ -10,8 +10,9 @@ not made again; the table in docs/converter.md is made from it with `--table OUT
 Tolerance. What rounding to int8 must cost is worked out a second time and by other means: in
 Keras, with every kernel rounded to 255 steps per output channel and every tensor that TFLite
 keeps rounded to 256 steps of its range. Random networks make noise grow layer by layer, so there
-is no one figure for all. The converter's file may be off by 1.5 times as much: this sum has
-other pictures for its ranges, and rounds no biases and no means.
+is no one figure for all. Both errors are those of the same pictures: a few with large logits
+decide the sum. The converter's file may be off by 1.5 times as much: its ranges come from other
+pictures than those measured, and the sum rounds no biases and no means.
 """
 
 import json
@@ -24,12 +25,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
-from converter import Options, convert
+from converter import Options, convert, data
 from edge.errors import HedgerowError
+from edge.model import InputContract
 
 NAMES: list[str] = """
 AlexNet MobileNet MobileNetV2 MobileNetV3Small MobileNetV3Large EfficientNetB0 EfficientNetB1
@@ -44,8 +45,8 @@ FUSED = {"relu", "relu6"}
 SHAPING = {"ZeroPadding2D", "Reshape", "Dropout", "Flatten", "InputLayer", "Activation", "Permute"}
 SLACK = 1.5
 CLASSES = 1000
-STATISTICS = 8
-"""Pictures that give batch normalisation its statistics."""
+MEASURED = 12
+"""Pictures that give batch normalisation its statistics and both errors; the others calibrate."""
 OPEN = ("MobileNetV3Small", "MobileNetV3Large")
 """Networks that leave the size of their input open."""
 
@@ -59,10 +60,10 @@ def build(name: str, path: Path, pictures: Path) -> None:
         network = alexnet(keras)
     else:
         network = getattr(keras.applications, name)(weights=None, classifier_activation=None)
-    size = [side or 224 for side in network.input_shape[1:3]]
-    files = sorted(pictures.glob("*.jpg"))[:STATISTICS]
-    images = [cv2.resize(np.asarray(cv2.imread(str(file))), size[::-1]) for file in files]
-    batch = np.stack(images).astype(np.float32)
+    height, width = (side or 224 for side in network.input_shape[1:3])
+    contract = InputContract(height=height, width=width)
+    photos = data.read(data.find(measured(path, pictures), ()), contract, path.parent, False)
+    batch = photos.pixels.astype(np.float32)
     if not any(isinstance(layer, keras.layers.Rescaling) for layer in network.layers):
         batch /= 255
     normalizations = [
@@ -74,6 +75,15 @@ def build(name: str, path: Path, pictures: Path) -> None:
         network(batch, training=True)
     path.with_suffix(".json").write_text(json.dumps({"rounding": rounding(network, batch)}))
     network.save(path)
+
+
+def measured(path: Path, pictures: Path) -> Path:
+    """The list of the pictures to measure on, beside the list of all others."""
+    files = [str(file) for file in sorted(pictures.glob("*.jpg"))]
+    lists = {"measured.txt": files[:MEASURED], "others.txt": files[MEASURED:]}
+    for name, rows in lists.items():
+        (path.parent / name).write_text("\n".join(rows))
+    return path.parent / "measured.txt"
 
 
 def rounding(network: Any, batch: npt.NDArray[np.float32]) -> float:
@@ -173,11 +183,12 @@ def measure(name: str, pictures: Path, folder: Path) -> dict[str, Any]:
     ideal = json.loads(source.with_suffix(".json").read_text())["rounding"]
     labels = tuple(str(number) for number in range(CLASSES))
     options = Options(labels=labels, normalize="", effort="fast", count=12, progress=False)
+    options = replace(options, calibration=folder / "others.txt")
     if name in OPEN:
         options = replace(options, input_size=(224, 224))
     started = time.monotonic()
     try:
-        facts = convert(source, pictures, out, options).report
+        facts = convert(source, folder / "measured.txt", out, options).report
     except HedgerowError as error:
         return {"name": name, "error": str(error).replace(str(source), "network.keras")}
     return {

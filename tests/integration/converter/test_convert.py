@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -143,6 +144,45 @@ def test_three_pictures_are_refused_and_nothing_is_left(material: Path, tmp_path
     assert [path.name for path in tmp_path.iterdir()] == ["few"]
 
 
+def test_a_class_without_pictures_is_named(material: Path, tmp_path: Path) -> None:
+    pictures = Path(shutil.copytree(material / "pictures", tmp_path / "pictures"))
+    (pictures / "sitting").mkdir()
+    with pytest.raises(FatalError, match="sitting: holds no pictures: add some, or remove"):
+        convert(material / "stripes.keras", pictures, tmp_path / "m.tflite")
+    assert [path.name for path in tmp_path.iterdir()] == ["pictures"]
+
+
+@pytest.mark.parametrize("room", [4096, 100_000])
+def test_a_full_disk_is_one_line_and_leaves_nothing(
+    material: Path, tmp_path: Path, room: int
+) -> None:
+    """No file may grow beyond `room` bytes: at once, or when the float network is written."""
+    (tmp_path / "scratch").mkdir()
+    command = [sys.executable, "-m", "converter", "convert", str(material / "stripes.keras")]
+    arguments = ["--data", str(material / "pictures"), "--out", str(tmp_path / "m.tflite")]
+    ran = subprocess.run(
+        ["prlimit", f"--fsize={room}", *command, *arguments, "--quiet"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"TMPDIR": str(tmp_path / "scratch")},
+    )
+    errors = [text for text in ran.stderr.splitlines() if not text.startswith("INFO: ")]
+    assert ran.returncode == 78, ran.stderr
+    assert len(errors) == 1 and errors[0].startswith("converter: error: "), errors
+    assert list(tmp_path.rglob("*")) == [tmp_path / "scratch"]
+
+
+def test_an_operator_without_int8_kernel_stays_in_float_and_is_named(
+    converter: Run, material: Path, tmp_path: Path
+) -> None:
+    arguments = ("--data", material / "pictures", "--out", tmp_path / "m.tflite", "--quiet")
+    more = ("--effort", "fast", "--max-drop", "100")
+    ran = converter("convert", material / "sine.keras", *arguments, *more)
+    assert ran.returncode == 0, ran.stderr
+    assert re.search(r"no int8 kernel for SIN \(first at .*Sin\)", ran.stdout), ran.stdout
+
+
 BAD = {
     "no model": (["gone.keras"], "gone.keras: there is no such model file"),
     "not a model": (["pictures/lying/1.png"], "is no .keras or .h5 file"),
@@ -164,6 +204,9 @@ BAD = {
     "weights only": (["weights.h5"], "holds weights but no network"),
     "folder": (["pictures"], "is a folder without saved_model.pb"),
     "no output folder": (["stripes.keras", "--out", "gone/m.tflite"], "there is no such folder"),
+    "a file for a folder": (["stripes.keras", "--out", "/dev/null/m.tflite"], "no such folder"),
+    "transformer": (["attention.keras"], "layer 'look' is MultiHeadAttention"),
+    "no operator": (["erfinv.keras"], "TFLite cannot express it"),
 }
 
 
@@ -197,12 +240,10 @@ def test_too_much_lost_is_status_3_with_a_report_and_without_a_model(
     assert json.loads((tmp_path / "m.report.json").read_text())["gate"]["passed"] is False
 
 
-def test_a_folder_that_cannot_be_written_to_is_named(material: Path, tmp_path: Path) -> None:
-    if os.geteuid() == 0:
-        pytest.skip("root may write anywhere")
-    tmp_path.chmod(0o500)
-    with pytest.raises(FatalError, match="the folder is not writable"):
-        convert(material / "stripes.keras", material / "pictures", tmp_path / "m.tflite")
+def test_a_folder_that_takes_no_files_is_named(material: Path) -> None:
+    """/proc: not even root may write there."""
+    with pytest.raises(FatalError, match="--out: /proc: the folder is not writable"):
+        convert(material / "stripes.keras", material / "pictures", Path("/proc/m.tflite"))
 
 
 def test_ctrl_c_ends_with_130_and_leaves_nothing(material: Path, tmp_path: Path) -> None:

@@ -76,3 +76,28 @@ def test_the_split_covers_every_class_and_never_overlaps(folders: Path, tmp_path
     assert sorted([*chosen, *others]) == list(range(24))
     np.testing.assert_array_equal(chosen, again)
     assert len(data.split(photos, 3)[0]) == 3
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp", ".webp"])
+@pytest.mark.parametrize("share", [0.3, 0.7, 0.99])
+def test_a_cut_picture_is_skipped(folders: Path, tmp_path: Path, suffix: str, share: float) -> None:
+    random = np.random.default_rng(0)
+    image = cv2.resize(random.integers(0, 256, (8, 8, 3)).astype(np.uint8), (64, 64))
+    progressive = [cv2.IMWRITE_JPEG_PROGRESSIVE, 1] if suffix == ".jpg" else []
+    whole = cv2.imencode(suffix, image, progressive)[1].tobytes()
+    (folders / "weed" / f"whole{suffix}").write_bytes(whole)
+    cut = folders / "weed" / f"cut{suffix}"
+    cut.write_bytes(whole[: int(len(whole) * share)])
+    photos = data.read(data.find(folders, ()), CONTRACT, tmp_path, progress=False)
+    assert photos.skipped == (str(cut),)
+
+
+def test_the_end_of_a_jpegs_thumbnail_is_not_its_own() -> None:
+    image = np.zeros((64, 64, 3), np.uint8)
+    whole = cv2.imencode(".jpg", image)[1].tobytes()
+    thumbnail = b"\xff\xe1" + (2 + len(whole)).to_bytes(2) + whole
+    picture = whole[:2] + thumbnail + whole[2:]
+    assert data.ends(picture)
+    assert data.ends(picture + b"appended")
+    assert not data.ends(picture[:-2])
+    assert not data.ends(picture[: len(thumbnail) - 10])

@@ -1,0 +1,97 @@
+"""Fine-tuning: the replica computes what the int8 file computes, and training brings it nearer."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from converter import Options, convert, ranges
+from converter.flatbuffer import unpack, with_ranges
+from converter.layers import linears
+from converter.preparation import check, prepare
+from converter.recovery import Bench, Made, judge, quantize, reference_scores
+from converter.workshop import Workshop
+
+ONE_STEP = 1 / 256
+CHILD = """
+import sys
+from pathlib import Path
+import numpy as np
+from converter.replica import Replica
+
+network, int8 = (Path(name).read_bytes() for name in sys.argv[1:3])
+images = np.load(sys.argv[3]).astype(np.float32) / 255
+np.save(sys.argv[4], np.asarray(Replica(network, int8)(images, rounded=True)))
+"""
+
+
+@dataclass(frozen=True)
+class Lab:
+    """stripes.keras on its way to int8."""
+
+    bench: Bench
+    network: bytes
+    int8: bytes
+
+
+@pytest.fixture(scope="module")
+def lab(material: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    scratch, options = tmp_path_factory.mktemp("lab"), Options(normalize="0..1", progress=False)
+    source, pictures = material / "stripes.keras", material / "pictures"
+    found, listing = check(source, pictures, scratch / "m.tflite", options)
+    with Workshop(scratch, progress=False) as workshop:
+        made = prepare(workshop, scratch, found, listing, options)
+        pixels = made.split.calibration.pixels, made.split.choosing.pixels
+        bench = Bench(workshop, scratch, made.contract, *pixels, options)
+        seen = ranges.observe(made.network, bench.feed(bench.calibration), progress=False)
+        int8 = quantize(bench, with_ranges(made.network, seen.extremes))
+        yield Lab(bench, made.network, int8)
+
+
+def test_the_replica_answers_as_the_int8_file(lab: Lab, tmp_path: Path) -> None:
+    """Up to a step of 1/256, in which the softmax's own rounding lies."""
+    files = [tmp_path / name for name in ("network", "int8", "pixels.npy", "answers.npy")]
+    files[0].write_bytes(lab.network)
+    files[1].write_bytes(lab.int8)
+    np.save(files[2], lab.bench.choosing)
+    subprocess.run([sys.executable, "-c", CHILD, *map(str, files)], check=True, capture_output=True)
+    int8 = reference_scores(lab.bench, lab.int8)
+    assert np.abs(np.load(files[3]) - int8).max() <= 2 * ONE_STEP
+
+
+def test_training_brings_a_spoiled_file_nearer_to_float(lab: Lab) -> None:
+    from ai_edge_litert import schema_py_generated as schema
+
+    spoiled = bytearray(lab.int8)
+    layer = linears(unpack(lab.int8))[1]
+    bias = schema.Model.GetRootAs(spoiled).Buffers(layer.bias_buffer).DataAsNumpy()
+    bias.view(np.int32)[:] += (0.3 / layer.bias_scale).astype(np.int32)
+    scratch = lab.bench.scratch
+    names = ("network", "int8", "pixels", "out")
+    request = {name: str(scratch / f"tune.{name}") for name in names}
+    Path(request["network"]).write_bytes(lab.network)
+    Path(request["int8"]).write_bytes(bytes(spoiled))
+    with Path(request["pixels"]).open("wb") as file:
+        np.save(file, lab.bench.calibration)
+    more = {"contract": lab.bench.contract.input.model_dump(), "kind": "probabilities"}
+    lab.bench.workshop.ask("tune", "fine-tuning", request | more)
+    reference = reference_scores(lab.bench, lab.network)
+    before, after = (
+        judge(lab.bench, Made("", lab.network, flatbuffer, 0.0), reference).divergence
+        for flatbuffer in (bytes(spoiled), Path(request["out"]).read_bytes())
+    )
+    assert after < before / 2, (before, after)
+
+
+def test_the_greatest_effort_tries_it(material: Path, tmp_path: Path) -> None:
+    out = tmp_path / "m.tflite"
+    options = Options(effort="max", progress=False)
+    report = convert(material / "stripes.keras", material / "pictures", out, options).report
+    tried = {row["name"]: row for row in report["tried"]}
+    tuned = next(row for name, row in tried.items() if "fine-tuning" in name)
+    assert tuned["agreement"] == 1.0
+    assert not any("no fine-tuning" in note for note in report["notes"])
