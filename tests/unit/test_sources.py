@@ -154,6 +154,21 @@ class TestVideo:
         with pytest.raises(FatalError, match="there is no such file"):
             source(f"file:{tmp_path}/none.mp4")
 
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{video}\n#EXT-X-ENDLIST\n",
+            "ffconcat version 1.0\nfile {video}\n",
+            "v=0\no=- 0 0 IN IP4 127.0.0.1\nc=IN IP4 127.0.0.1\nm=video 9 RTP/AVP 96\n",
+        ],
+    )
+    def test_a_playlist_that_names_other_files_is_no_video(
+        self, testdata: Path, tmp_path: Path, text: str
+    ) -> None:
+        (tmp_path / "list.mp4").write_text(text.format(video=testdata / "videos/yes.mkv"))
+        with pytest.raises(FatalError, match=r"list\.mp4: is not a video"):
+            list(source(f"file:{tmp_path}/list.mp4"))
+
     def test_stop_ends_it(self, testdata: Path) -> None:
         video = source(f"file:{testdata}/videos/car-detection.mp4")
         taken = []
