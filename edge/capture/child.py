@@ -32,7 +32,8 @@ def main(memory: int) -> None:
         failed = Failed(f"{request.shown}: gives no more frames")
     except HedgerowError as error:
         wait_s = error.wait_s if isinstance(error, TransientError) else 0.0
-        failed = Failed(str(error), isinstance(error, FatalError), wait_s)
+        message = str(error).removeprefix(f"{request.shown}: ")
+        failed = Failed(f"{request.shown}: {message}", isinstance(error, FatalError), wait_s)
     except Exception as error:  # noqa: BLE001  its text may hold the address with the password
         where = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{Path(where.filename).name}:{where.lineno}"

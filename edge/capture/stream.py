@@ -128,7 +128,7 @@ def _video(container: InputContainer, shown: str) -> VideoStream:
 def _converted(frame: av.VideoFrame, width: int) -> tuple[Image, Layout]:
     """B,G,R, scaled down to `width` in the same pass."""
     if not 0 < frame.width * frame.height <= LARGEST:
-        raise FatalError(f"a frame of {frame.width}x{frame.height} pixels is too large")
+        raise TransientError(f"a frame of {frame.width}x{frame.height} pixels is too large")
     columns, rows = frame.width, frame.height
     if 0 < width < columns:
         columns, rows = width, max(1, round(rows * width / columns))

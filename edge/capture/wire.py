@@ -22,7 +22,6 @@ SLOTS = 3
 LARGEST = 64_000_000
 """Pixels of the largest frame that is taken."""
 
-
 Layout = Literal["bgr", "i420"]
 """(height, width, 3) B,G,R, or planar Y, U, V of (height * 3 / 2, width)."""
 Picture = Callable[[], tuple[Image, Layout]]
@@ -47,6 +46,11 @@ class Request:
     udp: bool = False
     options: dict[str, Any] = field(default_factory=dict)
     """The camera's own, as its table in edge.toml says them."""
+
+    @property
+    def patience_s(self) -> float:
+        """How long no frame may come: longer where few are asked for."""
+        return self.timeout_s + (1.0 / self.fps if self.fps else 0.0)
 
     def to_json(self) -> str:
         """One line."""

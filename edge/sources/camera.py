@@ -25,6 +25,8 @@ SLACK_S = 1.0
 """How much longer than the camera's own limit we wait: it knows better what went wrong."""
 GLANCE_S = 0.1
 """How soon a stop is noticed."""
+GONE_S = 2.0
+"""How long a process may take to be gone after it was killed."""
 SYSTEM_PYTHON = "/usr/bin/python3"
 """Has picamera2 and GStreamer, which no virtual environment can bring; another one may be named in
 HEDGEROW_SYSTEM_PYTHON."""
@@ -62,7 +64,8 @@ def _grab(request: Request, stopped: Event) -> Iterator[Frame]:
         for pipe in (child.stdin, child.stdout):
             if pipe is not None:
                 pipe.close()
-        child.wait()
+        with suppress(subprocess.TimeoutExpired):  # a driver that hangs holds even the dead
+            child.wait(GONE_S)
         slots.close()
         os.close(memory)
 
@@ -79,6 +82,7 @@ def _start(request: Request, memory: int) -> subprocess.Popen[bytes]:
         stdout=subprocess.PIPE,
         bufsize=0,
         pass_fds=(memory,),
+        start_new_session=True,  # Ctrl-C is for the daemon
         env=os.environ | quiet,
     )
     assert child.stdin is not None
@@ -118,7 +122,7 @@ def _lines(request: Request, child: subprocess.Popen[bytes], stopped: Event) -> 
             raise TransientError(f"{request.shown}: its process ended with {_ended(child)}")
         *lines, pending = (pending + data).split(b"\n")
         yield from lines
-        heard_s, limit_s = time.monotonic(), request.timeout_s + SLACK_S
+        heard_s, limit_s = time.monotonic(), request.patience_s + SLACK_S
 
 
 def _ended(child: subprocess.Popen[bytes]) -> str:

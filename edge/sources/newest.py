@@ -50,7 +50,7 @@ class Newest:
         try:
             for frame in self._grab(self._stopped):
                 with self._changed:
-                    self._waiting += self._frame is not None
+                    self._waiting += frame.dropped + (self._frame is not None)
                     self._frame = frame
                     self._changed.notify_all()
         except HedgerowError as error:

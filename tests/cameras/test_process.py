@@ -13,6 +13,7 @@ import pytest
 
 from tests.cameras.servers import RtspServer, WebCamera, jpeg, picture
 from tests.cameras.watch import Watched, source, until
+from tests.conftest import edge_command
 
 
 def camera_processes(parent: int | None = None) -> list[int]:
@@ -47,6 +48,25 @@ def test_one_that_hangs_is_killed_when_its_time_is_up(camera: WebCamera) -> None
         os.kill(child, signal.SIGSTOP)
         assert "hangs: nothing for 2 s; its process is ended" in seen.wait_for_error()
     assert not Path(f"/proc/{child}").exists()
+
+
+def test_one_that_is_asked_for_few_frames_may_be_quiet_for_longer(camera: WebCamera) -> None:
+    for path in ("/mjpeg", "/still"):
+        with Watched(source(f"{camera.address}{path}", fps=0.25, timeout_s=1)) as seen:
+            assert len(seen.wait_for_frames(3)) == 3
+
+
+def test_ctrl_c_is_for_the_daemon_alone(camera: WebCamera, vww: Path) -> None:
+    command = edge_command("run", "--source", f"{camera.address}/mjpeg", "--model", vww, "--json")
+    daemon = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert daemon.stdout is not None
+    daemon.stdout.readline()
+    os.killpg(daemon.pid, signal.SIGINT)
+    said = daemon.communicate(timeout=20)[1]
+    assert daemon.returncode == 0
+    assert "Traceback" not in said and "ended with" not in said
 
 
 def test_one_whose_daemon_is_killed_ends_by_itself(camera: WebCamera) -> None:

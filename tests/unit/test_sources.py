@@ -209,6 +209,14 @@ class TestNewest:
         go.release()
         assert list(frames) == []
 
+    def test_what_the_camera_itself_had_no_room_for_counts_too(self) -> None:
+        def grab(_: threading.Event) -> Iterator[Frame]:
+            yield Frame(np.zeros((1, 1, 3), np.uint8), 0, 0, 0, dropped=4)
+
+        camera = Newest(grab)
+        assert [frame.dropped for frame in camera] == [4]
+        assert camera.dropped == 4
+
     def test_stop_ends_a_reader_that_waits_for_a_silent_camera(self) -> None:
         camera = self.numbered(1, threading.Semaphore(0), threading.Semaphore(0))
         threading.Timer(0.1, camera.stop).start()
