@@ -2,11 +2,13 @@
 
 import logging
 import shutil
+import struct
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -153,6 +155,35 @@ class TestVideo:
             list(source(f"file:{tmp_path}/text.mp4"))
         with pytest.raises(FatalError, match="there is no such file"):
             source(f"file:{tmp_path}/none.mp4")
+
+    @pytest.mark.parametrize(
+        ("matrix", "corner"),
+        [((0, 1, -1, 0), (0, -1)), ((-1, 0, 0, -1), (-1, -1)), ((0, -1, 1, 0), (-1, 0))],
+        ids=["quarter turn", "half turn", "three quarters"],
+    )
+    def test_a_telephone_that_lay_on_its_side_is_turned_upright(
+        self, tmp_path: Path, matrix: tuple[int, ...], corner: tuple[int, int]
+    ) -> None:
+        """The matrix of the track header (ISO 14496-12, 8.3.2), as telephones write it: the white
+        corner at the top left of the sensor goes clockwise."""
+        image = np.zeros((48, 64, 3), np.uint8)
+        image[:16, :16] = 255
+        path = tmp_path / "phone.mp4"
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("libx264", 10)
+            stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+            for _ in range(3):
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
+            container.mux(stream.encode(None))
+        data = path.read_bytes()
+        a, b, c, d = (one * 65536 for one in matrix)
+        at = data.index(b"tkhd") + 44
+        turned = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+        path.write_bytes(data[:at] + turned + data[at + 36 :])
+        upright = next(iter(source(f"file:{path}"))).image
+        assert upright.shape[:2] == ((64, 48) if matrix[0] == 0 else (48, 64))
+        assert upright[corner].min() > 200
+        assert sum(upright[y, x].min() > 200 for y in (0, -1) for x in (0, -1)) == 1
 
     @pytest.mark.parametrize(
         "text",
