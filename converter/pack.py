@@ -1,8 +1,6 @@
 """A quantised flatbuffer, its contract and some pictures -> the bytes of one model file."""
 
-import hashlib
 import io
-import zipfile
 
 import numpy as np
 
@@ -10,7 +8,7 @@ from converter.data import Pixels
 from converter.heads import IN_GRAPH
 from converter.measure import Feed
 from converter.metadata import with_metadata
-from edge.model import CONTRACT_FILE, GOLDEN_FILE, LABELS_FILE, Contract
+from edge.model import GOLDEN_FILE, Contract, sealed
 from edge.runtime.litert import LiteRt
 
 GOLDEN_PICTURES = 4
@@ -23,7 +21,7 @@ def pack(flatbuffer: bytes, contract: Contract, pictures: Pixels) -> bytes:
     """
     flatbuffer = with_metadata(flatbuffer, contract)
     vectors = {GOLDEN_FILE: golden(flatbuffer, contract, pictures)}
-    return _sealed(flatbuffer, contract, vectors)
+    return sealed(flatbuffer, contract, vectors)
 
 
 def pack_detector(
@@ -37,23 +35,7 @@ def pack_detector(
     vectors = {}
     if contract.output.layout not in IN_GRAPH:
         vectors[GOLDEN_FILE] = golden(flatbuffer, contract, pictures)
-    return _sealed(flatbuffer, contract, carried | vectors)
-
-
-def _sealed(flatbuffer: bytes, contract: Contract, more: dict[str, bytes]) -> bytes:
-    # The zip's offsets count from the file's start; its local headers need no alignment.
-    sealed = contract.model_copy(
-        update={"flatbuffer_sha256": hashlib.sha256(flatbuffer).hexdigest()}
-    )
-    files = {
-        LABELS_FILE: "".join(f"{label}\n" for label in contract.labels).encode(),
-        CONTRACT_FILE: sealed.model_dump_json(by_alias=True, indent=1).encode(),
-    }
-    data = io.BytesIO(flatbuffer)
-    with zipfile.ZipFile(data, "a", zipfile.ZIP_STORED) as archive:
-        for name, content in (files | {n: c for n, c in more.items() if n not in files}).items():
-            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content)
-    return data.getvalue()
+    return sealed(flatbuffer, contract, carried | vectors)
 
 
 def golden(flatbuffer: bytes, contract: Contract, pictures: Pixels) -> bytes:

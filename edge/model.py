@@ -161,6 +161,26 @@ def appended(path: Path, data: bytes) -> Appended:
         raise FatalError(f"{path}: is damaged ({error}); copy the file again") from None
 
 
+def sealed(flatbuffer: bytes, contract: Contract, more: dict[str, bytes]) -> bytes:
+    """One file: the flatbuffer, and behind it labels, contract and the files of `more`.
+
+    The same arguments give the same bytes; the contract gets the flatbuffer's SHA-256.
+    """
+    # The zip's offsets count from the file's start; its local headers need no alignment.
+    signed = contract.model_copy(
+        update={"flatbuffer_sha256": hashlib.sha256(flatbuffer).hexdigest()}
+    )
+    files = {
+        LABELS_FILE: "".join(f"{label}\n" for label in contract.labels).encode(),
+        CONTRACT_FILE: signed.model_dump_json(by_alias=True, indent=1).encode(),
+    }
+    data = io.BytesIO(flatbuffer)
+    with zipfile.ZipFile(data, "a", zipfile.ZIP_STORED) as archive:
+        for name, content in (files | {n: c for n, c in more.items() if n not in files}).items():
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content)
+    return data.getvalue()
+
+
 def _contract(path: Path, flatbuffer: bytes, files: dict[str, bytes]) -> Contract:
     """From inside the file; for a foreign model from model.toml beside it, else from its
     TFLite Metadata: who writes a model.toml knows better than the metadata."""

@@ -14,6 +14,7 @@ from edge.cli.demo import demo
 from edge.cli.doctor import doctor
 from edge.cli.feed import feed
 from edge.cli.init import init
+from edge.cli.models import models
 from edge.cli.run import run
 from edge.cli.schema import schema
 from edge.cli.watch import watch
@@ -31,7 +32,7 @@ def cli() -> None:
     """
 
 
-for command in (run, init, check, doctor, watch, capture, demo, bench, schema, feed):
+for command in (run, init, check, doctor, watch, capture, demo, bench, schema, feed, models):
     cli.add_command(command)
 
 
