@@ -10,19 +10,18 @@ from edge.errors import FatalError
 
 def verify(path: Path) -> str:
     """The model's name. Raises FatalError where network, labels or contract are not its own."""
-    known = entries()
-    for name, entry in known.items():
+    known = tuple(entries().items())
+    for name, entry in known:
         if _is_upstreams(path, entry):
             raise FatalError(
                 f"{path}: is {name} as upstream has it, without a contract; `edge models fetch "
                 f"{name} --from {path.parent}` gives it one"
             )
     loaded = model.load(path)
-    for name, entry in known.items():
-        if entry.flatbuffer_sha256 == loaded.sha256:
-            break
-    else:
+    same = [(name, entry) for name, entry in known if entry.flatbuffer_sha256 == loaded.sha256]
+    if not same:
         raise FatalError(f"{path}: is none of the catalogue's models")
+    name, entry = same[0]
     try:
         right = entry.contract(name, model.appended(path, path.read_bytes()).files)
     except FatalError as error:
