@@ -16,8 +16,6 @@ from edge.capture.wire import LARGEST, Layout, Picture, Request
 from edge.errors import FatalError, TransientError
 from edge.types import Image
 
-OPEN_S = 10.0
-"""How long a server may take to answer and to show its first packet."""
 FIRST_S = 15.0
 """How long its first picture may take: some cameras send a whole one only every ten seconds."""
 LOCKED_OUT_S = 60.0
@@ -74,6 +72,8 @@ def _opened(request: Request) -> Iterator[InputContainer]:
     began_s = time.monotonic()
     try:
         with _container(request) as container:
+            if time.monotonic() - began_s >= request.timeout_s:
+                raise TransientError(f"{request.shown}: answers, but sends no picture")
             began_s = float("inf")
             yield container
     except av.error.HTTPUnauthorizedError:
@@ -82,7 +82,7 @@ def _opened(request: Request) -> Iterator[InputContainer]:
             LOCKED_OUT_S,
         ) from None
     except (av.error.FFmpegError, OSError) as error:
-        silent = time.monotonic() - began_s >= OPEN_S
+        silent = time.monotonic() - began_s >= request.timeout_s
         raise TransientError(f"{request.shown}: {_why(error, request, silent)}") from None
 
 
@@ -104,7 +104,7 @@ def _why(error: Exception, request: Request, silent: bool) -> str:
 
 def _container(request: Request) -> InputContainer:
     """FFmpeg's options are fixed here: none comes from the configuration."""
-    limits = (OPEN_S, request.timeout_s)
+    limits = (request.timeout_s, request.timeout_s)
     if request.scheme == "rtsp":
         options = RTSP | {"rtsp_transport": "udp" if request.udp else "tcp"}
         return av.open(request.address, format="rtsp", options=options, timeout=limits)

@@ -19,7 +19,7 @@ from edge.errors import FatalError, TransientError
 from edge.sources.newest import Newest
 from edge.types import Frame
 
-OPENING_S = 20.0
+OPENING_S = 25.0
 """How long a camera may take to its first frame."""
 SLACK_S = 1.0
 """How much longer than the camera's own limit we wait: it knows better what went wrong."""

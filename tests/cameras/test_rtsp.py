@@ -76,7 +76,7 @@ def test_a_server_that_says_nothing_is_noticed_within_its_limit(clip: Path) -> N
 def test_a_server_that_takes_the_connection_and_never_answers() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"rtsp://127.0.0.1:{silent.getsockname()[1]}/cam"
-        with Watched(source(address)) as seen:
+        with Watched(source(address, timeout_s=1)) as seen:
             assert seen.wait_for_error() == f"{address}: does not answer"
 
 
