@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 import click
 
+from converter.cli_train import train_command
 from converter.options import (
     CALIBRATION_PICTURES,
     Color,
@@ -184,6 +185,9 @@ def pack_command(model: Path, task: Task, out: Path, **given: Any) -> None:
     if contract.task == "detect":
         told = contract.output.model_dump(exclude_none=True, exclude={"nms", "anchors"})
         click.echo("outputs: " + ", ".join(f"{key} {value}" for key, value in told.items()))
+
+
+commands.add_command(train_command)
 
 
 def _options(given: dict[str, Any]) -> Options:

@@ -67,6 +67,14 @@ def load(loading: Loading) -> Network:
     return Network(loading.path, call, fixed_shape(loading, shape), versions)
 
 
+def open_model(loading: Loading) -> Any:
+    """The Keras model itself, for its layers and weights. Raises FatalError as `load` does."""
+    found = scan(loading.path)
+    if not loading.trusted:
+        refuse_code(found)
+    return _open(loading, found)
+
+
 def _open(loading: Loading, found: Scan) -> Any:
     """Keras 3 as it is, Keras 3 with a mended configuration, then tf_keras."""
     objects = dict(map(_import, loading.custom_objects))

@@ -1,0 +1,1 @@
+"""`converter train`: labelled pictures -> a Keras CNN, ready for `converter convert`."""

@@ -1,0 +1,90 @@
+"""A backbone's name -> an untrained classifier on pixels 0..255, with what it knows already."""
+
+from pathlib import Path
+from typing import Any
+
+from converter.keras_files import Loading, open_model
+from converter.training.options import TrainOptions
+from edge.errors import FatalError, TransientError
+
+
+def network(options: TrainOptions, classes: int) -> tuple[Any, Any]:
+    """(classifier, its backbone): (n, size, size, 3) pixels 0..255 -> (n, classes) probabilities.
+
+    Normalisation is inside, so that `converter convert` need not be told. Raises FatalError for
+    weights that do not fit, TransientError where they cannot be downloaded.
+    """
+    import keras
+
+    pixels = keras.Input((options.size, options.size, 3), name="pixels")
+    body = _backbone(options)
+    features = body(_scaled(options, pixels))
+    features = keras.layers.GlobalAveragePooling2D()(features)
+    features = keras.layers.Dropout(options.dropout, seed=options.seed)(features)
+    scores = keras.layers.Dense(classes, activation="softmax", name="scores")(features)
+    return keras.Model(pixels, scores, name="classifier"), body
+
+
+def _scaled(options: TrainOptions, pixels: Any) -> Any:
+    """To -1..1 for the backbones that do not do it themselves."""
+    import keras
+
+    if options.backbone in ("mobilenet-v3-small", "efficientnet-b0"):
+        return pixels
+    return keras.layers.Rescaling(1 / 127.5, offset=-1)(pixels)
+
+
+def _backbone(options: TrainOptions) -> Any:
+    from keras import applications
+
+    shape = (options.size, options.size, 3)
+    weights = "imagenet" if options.weights == "imagenet" else None
+    given: dict[str, Any] = {"input_shape": shape, "include_top": False, "weights": weights}
+    try:
+        match options.backbone:
+            case "mobilenet-0.25" | "mobilenet-0.5":
+                body = applications.MobileNet(alpha=float(options.backbone[10:]), **given)
+            case "mobilenet-v2-0.35":
+                body = applications.MobileNetV2(alpha=0.35, **given)
+            case "mobilenet-v3-small":
+                body = applications.MobileNetV3Small(**given)
+            case "efficientnet-b0":
+                body = applications.EfficientNetB0(**given)
+    except ValueError as error:
+        raise FatalError(f"--size {options.size}: {options.backbone}: {error}") from None
+    except Exception as error:
+        if weights is None:
+            raise
+        raise TransientError(
+            f"--weights imagenet: cannot be downloaded ({type(error).__name__}): "
+            "give a file of weights, or --weights none"
+        ) from None
+    if options.weights not in ("imagenet", "none"):
+        load(body, Path(options.weights))
+    return body
+
+
+def load(body: Any, path: Path) -> None:
+    """Give the backbone the weights of a file: a whole Keras model (old or new; its layers of the
+    same names), or weights as keras.applications publishes them (`..._no_top.h5`).
+
+    Raises FatalError where the file is none of this backbone's.
+    """
+    if not path.exists():
+        raise FatalError(f"--weights {path}: there is no such file; or say imagenet or none")
+    try:
+        body.load_weights(path)
+    except (ValueError, OSError, KeyError):
+        _copy(body, open_model(Loading(path)), path)
+
+
+def _copy(body: Any, whole: Any, path: Path) -> None:
+    theirs = {layer.name: layer.get_weights() for layer in whole.layers}
+    for layer in (layer for layer in body.layers if layer.weights):
+        values = theirs.get(layer.name, [])
+        if [value.shape for value in values] != [tuple(ours.shape) for ours in layer.weights]:
+            raise FatalError(
+                f"--weights {path}: has no layer {layer.name!r} of this shape: "
+                "it is another backbone's"
+            )
+        layer.set_weights(values)
