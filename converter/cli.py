@@ -148,13 +148,21 @@ def convert_command(model: Path, data: Path, out: Path, **given: Any) -> None:
 @commands.command("evaluate")
 @click.argument("model", type=A_PATH)
 @click.option("--data", type=A_PATH, required=True, help=DATA_HELP)
+@click.option(
+    "--slices",
+    type=A_PATH,
+    metavar="FILE.csv",
+    help="Columns path,site,camera,...: accuracy by each value; those worse than the rest.",
+)
 @click.option("--json", "as_json", is_flag=True, help="The figures as JSON.")
 @click.option("--quiet", is_flag=True, help="No progress bars.")
-def evaluate_command(model: Path, data: Path, as_json: bool, quiet: bool) -> None:
+def evaluate_command(
+    model: Path, data: Path, slices: Path | None, as_json: bool, quiet: bool
+) -> None:
     """Measure MODEL (a .tflite with its contract) on the pictures of --data."""
     from converter.evaluation import evaluate, lines
 
-    facts = evaluate(model, data, progress=not quiet)
+    facts = evaluate(model, data, progress=not quiet, slices=slices)
     for line in lines(facts, as_json):
         click.echo(line)
 

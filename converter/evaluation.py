@@ -7,17 +7,23 @@ from typing import Any
 import numpy as np
 
 from converter import data as pictures
-from converter import files, measure
-from converter.measure import Feed
+from converter import files, measure, slice_table
+from converter import slices as judged
+from converter.data import Photos
+from converter.measure import Feed, Scores
 from converter.quality import per_class
 from edge.decode import probabilities
+from edge.errors import FatalError
 from edge.model import load
 from edge.runtime.runtime import open_runtime
 
 
-def evaluate(model: Path, data: Path, progress: bool = True) -> dict[str, Any]:
+def evaluate(
+    model: Path, data: Path, progress: bool = True, slices: Path | None = None
+) -> dict[str, Any]:
     """Accuracy, confusion and count of `model` on the pictures in `data`.
 
+    `slices` is a CSV file with `path` and attributes: accuracy for each of their values too.
     Raises FatalError where the file or the data cannot be used.
     """
     loaded = load(model)
@@ -40,7 +46,17 @@ def evaluate(model: Path, data: Path, progress: bool = True) -> dict[str, Any]:
         facts["accuracy"] = measure.accuracy(scores, photos.truth)
         facts["confusion"] = measure.confusion(scores, photos.truth).tolist()
         facts["classes"] = per_class(contract.labels, scores, photos.truth)
+    if slices is not None:
+        facts["slices"] = _sliced(slices, photos, data, scores)
     return facts
+
+
+def _sliced(path: Path, photos: Photos, data: Path, scores: Scores) -> dict[str, Any]:
+    if photos.truth is None:
+        raise FatalError(f"--slices {path}: the pictures of {data} are not labelled")
+    table = slice_table.read(path, photos.paths, data)
+    found = judged.judge(table, scores.argmax(axis=1) == photos.truth, photos.truth)
+    return judged.facts(path, table, found)
 
 
 def lines(facts: dict[str, Any], as_json: bool) -> list[str]:
@@ -57,6 +73,8 @@ def lines(facts: dict[str, Any], as_json: bool) -> list[str]:
         ]
     else:
         found += [f"{label}: {count} answers" for label, count in facts["answers"].items()]
+    if "slices" in facts:
+        found += judged.lines(facts["slices"])
     if facts["skipped"]:
         found.append(f"skipped    {len(facts['skipped'])}: {', '.join(facts['skipped'][:5])}")
     return found
