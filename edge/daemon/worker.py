@@ -19,6 +19,7 @@ from edge.feed.feed import Feed
 from edge.pipeline import Pipeline
 from edge.record import SourceRecorder
 from edge.sources import Source, open_source
+from edge.sources.camera import OPENING_S
 from edge.sources.devices import Known
 from edge.summary import Tally
 from edge.types import Observation
@@ -122,7 +123,7 @@ class Worker:
     def _supervise(self) -> None:
         failures = 0
         while not self._stopped.is_set():
-            self.pulse.beat(self._patience_s)
+            self.pulse.beat(self._patience_s + OPENING_S)
             if self.stats.closed:
                 self._stopped.wait(PAUSE_S)
                 continue

@@ -5,8 +5,10 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -17,25 +19,16 @@ LAB = Path(os.environ.get("HEDGEROW_LAB", "~/.cache/hedgerow-lab")).expanduser()
 HERE = Path(__file__).parent
 INSTALL = "cd /root/hedgerow && PIP_NO_INDEX=1 PIP_FIND_LINKS=/opt/wheels ./systemd/install *.whl"
 INSTALL_S = 1800.0
+DAY_S = 86_400.0
 CONFIG = "/etc/hedgerow/edge.toml"
-FILES = "find / -xdev -not -path '/proc/*' -not -path '/root/*' -not -path '/tmp/*' | sort"
-"""/root is where the package was copied to."""
+FILES = "find / -xdev -not -path '/proc/*' -not -path '/dev/*' | sort"
 
 
-def image(arch: str) -> Path:
-    """The base disk, made where it is missing or was made by another script."""
-    for tool in ("qemu-img", "mke2fs", "mmdebstrap"):
-        need(shutil.which(tool) is not None, f"{tool} (see tests/device/build-image)")
-    need(os.getuid() == 0, "root, to make a disk,")
-    made_by = hashlib.sha256()
-    for path in (HERE / "build-image", HERE / "initrd-init", *sorted((HERE / "guest").rglob("*"))):
-        made_by.update(path.read_bytes() if path.is_file() else b"")
-    mark = LAB / arch / "made-by"
-    if not (mark.exists() and mark.read_text() == made_by.hexdigest()):
-        subprocess.run([HERE / "build-image", arch], check=True, env=os.environ)
-        freeze(LAB / arch, "warm", lambda machine: machine.run("test -c /dev/video0"))
-        mark.write_text(made_by.hexdigest())
-    return LAB / arch
+class Installation(NamedTuple):
+    """A disk with the project on it, and the state in which it runs."""
+
+    folder: Path
+    name: str
 
 
 def bundle(tree: Path, out: Path) -> str:
@@ -56,35 +49,44 @@ def bundle(tree: Path, out: Path) -> str:
     return made.hexdigest()[:12]
 
 
-def installed(arch: str, tree: Path, scratch: Path, before: str = "warm") -> str:
-    """The name of the state in which that tree is installed by its own installer and runs."""
-    name = f"{bundle(tree, scratch)}-on-{before}"
-    base = image(arch)
-    if not (base / f"{name}.state").exists():
+def installed(arch: str, tree: Path, scratch: Path) -> Installation:
+    """That tree, installed by its own installer on Debian 13, booted once and kept."""
+    for tool in ("qemu-img", "mke2fs", "mmdebstrap", "socat"):
+        need(shutil.which(tool) is not None, f"{tool} (see tests/device/build-image)")
+    need(os.getuid() == 0, "root, to make a disk,")
+    name = f"{bundle(tree, scratch)}-{_lab()}"
+    folder = LAB / arch
+    if not (folder / f"{name}.state").exists():
+        for old in (
+            path for kind in ("raw", "qcow2", "state") for path in folder.glob(f"*.{kind}")
+        ):
+            if time.time() - old.stat().st_mtime > DAY_S:  # younger ones may be in use
+                old.unlink()
+        told = os.environ | {"PYTHON": sys.executable}
+        command = [str(HERE / "build-image"), arch, name, str(scratch / "hedgerow")]
+        subprocess.run(command, check=True, env=told)
+        freeze(folder, name, lambda machine: machine.wait("systemctl is-active edge"))
+    return Installation(folder, name)
 
-        def prepare(machine: Machine) -> None:
-            if before == "warm":
-                machine.run(f"{FILES} > /root/before")
-            machine.run("rm -rf /root/hedgerow")
-            machine.push(scratch / "hedgerow", "/root")
-            machine.run(f"{INSTALL} > /root/install.log 2>&1 || (tail /root/install.log; exit 1)",
-                        timeout_s=INSTALL_S)  # fmt: skip
-            machine.wait("systemctl is-active edge")
 
-        freeze(base, name, prepare, before)
-    return name
+def _lab() -> str:
+    """What the disk is made by, beside the bundle."""
+    made = hashlib.sha256()
+    for path in (HERE / "build-image", HERE / "initrd-init", *sorted((HERE / "guest").rglob("*"))):
+        made.update(path.read_bytes() if path.is_file() else b"")
+    return made.hexdigest()[:6]
 
 
 @pytest.fixture(scope="session")
-def installation(tmp_path_factory: pytest.TempPathFactory) -> str:
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Installation:
     """This tree, installed on amd64."""
     return installed("amd64", REPOSITORY, tmp_path_factory.mktemp("bundle"))
 
 
 @pytest.fixture
-def device(installation: str) -> Iterator[Machine]:
+def device(installation: Installation) -> Iterator[Machine]:
     """A machine on which the service runs, as it was installed; nobody else's."""
-    with Machine(image("amd64"), installation) as machine:
+    with Machine(*installation) as machine:
         yield machine
 
 

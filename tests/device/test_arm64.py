@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import REPOSITORY
-from tests.device.conftest import configure, image, installed
+from tests.device.conftest import configure, installed
 from tests.device.vm import Machine
 
 GOLDEN = """
@@ -35,8 +35,8 @@ print(json.dumps({"machine": platform.machine(), "worst": worst, "differ": diffe
 
 @pytest.fixture(scope="module")
 def pi(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    state = installed("arm64", REPOSITORY, tmp_path_factory.mktemp("bundle"))
-    with Machine(image("arm64"), state) as machine:
+    scratch = tmp_path_factory.mktemp("bundle")
+    with Machine(*installed("arm64", REPOSITORY, scratch)) as machine:
         yield machine
 
 

@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 
 from tests.conftest import REPOSITORY, need
-from tests.device.conftest import CONFIG, INSTALL, INSTALL_S, bundle, image, installed
+from tests.device.conftest import CONFIG, INSTALL, INSTALL_S, bundle, installed
 from tests.device.vm import Machine
 
 
@@ -23,7 +23,7 @@ def previous(folder: Path) -> Path:
 def test_upgrade_keeps_configuration_and_events(tmp_path: Path) -> None:
     old = installed("amd64", previous(tmp_path), tmp_path / "old")
     bundle(REPOSITORY, tmp_path / "new")
-    with Machine(image("amd64"), old) as machine:
+    with Machine(*old) as machine:
         machine.run(f"echo '# mine' >> {CONFIG}")
         before = machine.run(f"sha256sum {CONFIG}; readlink -f /opt/hedgerow/current")
         machine.run("rm -rf /root/hedgerow")

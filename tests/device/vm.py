@@ -1,10 +1,9 @@
 """Throw-away Debian machines in QEMU, from a disk that build-image made.
 
-    with Machine(image) as machine:                       # a new overlay, cold boot
+    freeze(folder, name, lambda machine: ...)      # boots NAME.raw, keeps memory and disk
+    with Machine(folder, name) as machine:         # goes on from there in seconds
         machine.run("systemctl is-system-running")
-    freeze(image, "warm", lambda machine: ...)            # boot once, keep memory and disk
-    with Machine(image, state="warm") as machine:         # goes on from there in seconds
-        machine.power_cut(); machine.start()              # the same disk, booted again
+        machine.power_cut(); machine.start()       # the same disk, booted again
 
 Commands go through the guest agent: no network, no ssh, no keys.
 """
@@ -46,20 +45,21 @@ class Gone(RuntimeError):  # noqa: N818
 class Machine:
     """One virtual machine with a disk of its own."""
 
-    def __init__(self, image: Path, state: str = "", broker_port: int = 0) -> None:
-        """`state` names what `freeze` kept; without one the machine boots.
+    def __init__(self, folder: Path, name: str, broker_port: int = 0) -> None:
+        """It goes on from what `freeze` kept as `name`; where nothing is kept, NAME.raw boots.
 
-        With `broker_port` it boots from that state's disk, and 10.0.2.100:1883 is that port of
-        this machine's loopback: a broker that outlives power cuts. It reaches nothing else.
+        With `broker_port` it boots from the kept disk, and 10.0.2.100:1883 is that port of this
+        machine's loopback: a broker that outlives power cuts. It reaches nothing else.
         """
-        self.image = image
-        self._state = "" if broker_port else state
+        self.image = folder
+        kept = (folder / f"{name}.state").exists()
+        self._state = name if kept and not broker_port else ""
         self._broker_port = broker_port
         self.folder = Path(tempfile.mkdtemp(prefix="hedgerow-lab-"))
         self._process: subprocess.Popen[bytes] | None = None
-        base, kind = (image / f"{state}.qcow2", "qcow2") if state else (image / "base.raw", "raw")
+        base, kind = (f"{name}.qcow2", "qcow2") if kept else (f"{name}.raw", "raw")
         self.disk = self.folder / "disk.qcow2"
-        command = ["qemu-img", "create", "-q", "-f", "qcow2", "-b", str(base), "-F", kind]
+        command = ["qemu-img", "create", "-q", "-f", "qcow2", "-b", str(folder / base), "-F", kind]
         subprocess.run([*command, str(self.disk)], check=True)
 
     def __enter__(self) -> "Machine":
@@ -96,7 +96,8 @@ class Machine:
         machine, tty = QEMU[self.image.name]
         network: list[str] = []
         if self._broker_port:
-            there = f"guestfwd=tcp:{BROKER}-tcp:127.0.0.1:{self._broker_port}"
+            relay = f"socat - TCP:127.0.0.1:{self._broker_port}"  # one for each connection
+            there = f"guestfwd=tcp:{BROKER}-cmd:{relay}"
             network = ["-netdev", f"user,id=n0,restrict=on,{there}"]
             network += ["-device", "virtio-net-pci,netdev=n0,romfile="]
         here, drive = self.folder, f"file={self.disk},if=none,id=d0,format=qcow2,discard=unmap"
@@ -229,9 +230,9 @@ class Machine:
             return answer
 
 
-def freeze(image: Path, name: str, prepare: Callable[[Machine], object], state: str = "") -> None:
-    """Boot (or go on from `state`), prepare, keep it as `name`."""
-    with Machine(image, state) as machine:
+def freeze(folder: Path, name: str, prepare: Callable[[Machine], object]) -> None:
+    """Boot NAME.raw, prepare, keep memory and disk."""
+    with Machine(folder, name) as machine:
         machine.run("systemctl is-system-running --wait", timeout_s=BOOT_S, check=False)
         prepare(machine)
         machine.keep(name)
