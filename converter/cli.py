@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 import click
 
+from converter.cli_explain import explain_command
 from converter.cli_train import train_command
 from converter.options import (
     CALIBRATION_PICTURES,
@@ -196,6 +197,7 @@ def pack_command(model: Path, task: Task, out: Path, **given: Any) -> None:
 
 
 commands.add_command(train_command)
+commands.add_command(explain_command)
 
 
 def _options(given: dict[str, Any]) -> Options:

@@ -156,15 +156,13 @@ def read(listing: Listing, contract: InputContract, scratch: Path, progress: boo
     Raises FatalError where too few pictures can be read.
     """
     size = (contract.height, contract.width, contract.channels)
-    spec = TensorSpec("pixels", (1, *size), np.dtype(np.uint8))
-    raw = contract.model_copy(update={"mean": (0.0,), "std": (1.0,)})
-    preprocess = Preprocess(raw, spec)
+    preprocess = to_pixels(contract)
     count = len(listing.pictures)
     pixels = _room(scratch / "pixels", (max(1, count), *size))
     kept: list[Picture] = []
     skipped: list[str] = []
     for picture in bar(listing.pictures, "reading pictures", progress):
-        image = _decoded(picture.path)
+        image = decoded(picture.path)
         if image is None:
             skipped.append(str(picture.path))
             continue
@@ -182,7 +180,14 @@ def read(listing: Listing, contract: InputContract, scratch: Path, progress: boo
     return Photos(pixels[: len(kept)], truth, tuple(p.path for p in kept), tuple(skipped))
 
 
-def _decoded(path: Path) -> Image | None:
+def to_pixels(contract: InputContract) -> Preprocess:
+    """The device's preprocessing up to normalisation: (1, height, width, channels) uint8."""
+    size = (contract.height, contract.width, contract.channels)
+    raw = contract.model_copy(update={"mean": (0.0,), "std": (1.0,)})
+    return Preprocess(raw, TensorSpec("pixels", (1, *size), np.dtype(np.uint8)))
+
+
+def decoded(path: Path) -> Image | None:
     """(height, width, 3) B,G,R, or None. From memory: cv2.imread complains on stderr."""
     try:
         data = path.read_bytes()

@@ -1,0 +1,82 @@
+"""`converter explain`: the evidence lies where the thing is, on real pictures and int8 files."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from converter.explain import HEAD, SHOWN, Explanation, explain
+from edge import catalog
+from tests.conftest import REPOSITORY
+from tests.integration.converter.conftest import Run
+
+PERSON = REPOSITORY / "models/person/model.tflite"
+
+
+@pytest.fixture(scope="module")
+def imagenet(testdata: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A public classifier that knows the bird, with its contract."""
+    name, mirror = "imagenet-mobilenet-v2", str(testdata / "models/coral")
+    out = tmp_path_factory.mktemp("imagenet")
+    return catalog.fetch(catalog.Wanted(name, catalog.find(name), out, mirror), lambda _: None)
+
+
+def strongest(found: Explanation) -> tuple[float, float]:
+    """x and y of the strongest evidence, 0..1."""
+    row, column = np.unravel_index(found.heat.argmax(), found.heat.shape)
+    return float(column / found.heat.shape[1]), float(row / found.heat.shape[0])
+
+
+@pytest.mark.parametrize(("left", "top"), [(0, 0), (1, 1)])
+def test_the_evidence_follows_the_bird(
+    left: int, top: int, imagenet: Path, testdata: Path, tmp_path: Path
+) -> None:
+    bird = cv2.imread(str(testdata / "images/coral/bird.bmp"))
+    assert bird is not None
+    canvas = np.full((512, 512, 3), 128, np.uint8)
+    quarter = canvas[256 * top : 256 * top + 256, 256 * left : 256 * left + 256]
+    quarter[:] = cv2.resize(bird, (256, 256))
+    cv2.imwrite(str(tmp_path / "bird.png"), canvas)
+    found = explain(imagenet, tmp_path / "bird.png")
+    assert found.label == "chickadee"
+    x, y = strongest(found)
+    assert (x > 0.5, y > 0.5) == (bool(left), bool(top))
+    assert found.covered < found.score / 2
+
+
+def test_another_label_has_evidence_of_its_own(imagenet: Path, testdata: Path) -> None:
+    picture = testdata / "images/coral/cat.bmp"
+    given = explain(imagenet, picture)
+    other = explain(imagenet, picture, "tabby, tabby cat")
+    assert (given.label, other.label) == ("Egyptian cat", "tabby, tabby cat")
+    assert given.score > other.score and not np.array_equal(given.heat, other.heat)
+
+
+def test_the_drawing_has_both_halves_and_a_line_of_text(
+    converter: Run, testdata: Path, tmp_path: Path
+) -> None:
+    picture = next((testdata / "images/vww01-open/person").glob("*.png"))
+    told = converter("explain", PERSON, picture, "--out", tmp_path / "why.png", "--label", "person")
+    assert told.returncode == 0, told.stderr
+    assert told.stdout.startswith(f"{picture.name}: person 0.")
+    drawn = cv2.imread(str(tmp_path / "why.png"))
+    assert drawn is not None and drawn.shape == (HEAD + SHOWN, 2 * SHOWN, 3)
+    seen, marked = drawn[HEAD:, :SHOWN], drawn[HEAD:, SHOWN:]
+    assert (drawn[:HEAD] < 100).any() and not np.array_equal(seen, marked)
+
+
+def test_what_cannot_be_explained_is_said_in_one_line(
+    converter: Run, ssd: Path, testdata: Path, tmp_path: Path
+) -> None:
+    picture, out = testdata / "images/coral/cat.bmp", tmp_path / "why.png"
+    (tmp_path / "no.jpg").write_text("no picture")
+    for arguments, reason in (
+        ((ssd, picture, "--out", out), "is a detector"),
+        ((PERSON, picture, "--out", out, "--label", "cat"), "--label cat: "),
+        ((PERSON, tmp_path / "no.jpg", "--out", out), "is no readable picture"),
+        ((PERSON, picture, "--out", tmp_path / "x/why.png"), "there is no such folder"),
+    ):
+        told = converter("explain", *arguments)
+        assert told.returncode == 78 and reason in told.stderr, told.stderr
+        assert "Traceback" not in told.stderr and not out.exists()
