@@ -207,7 +207,8 @@ class Daemon:
         """Raises the FatalError of a configuration that would not run; this one goes on."""
         if self.reread is None:
             raise TransientError("this daemon was started without a configuration file")
-        self.successor = Daemon(self.reread(), self._json_lines, self._mqtt)
+        with self._vitals.busy():
+            self.successor = Daemon(self.reread(), self._json_lines, self._mqtt)
         self.successor.reread = self.reread
         self.successor.reload_asked = self.reload_asked
         log.info("the configuration is read again")

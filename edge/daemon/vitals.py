@@ -1,7 +1,10 @@
 """One run of the daemon, looked after from its loop: watchdog, heat, status line."""
 
 import logging
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from threading import Event, Thread
 
 from edge.config import Config
 from edge.daemon.pulse import Stages
@@ -15,6 +18,8 @@ log = logging.getLogger(__name__)
 
 HEAT_S = 5.0
 """How often the temperature is read."""
+BUSY_S = 180.0
+"""A delegate may take 120 s to open; what takes longer than this is frozen."""
 
 
 class Vitals:
@@ -49,6 +54,24 @@ class Vitals:
         if now_s >= self._heat_due_s:
             self._heat_due_s = now_s + HEAT_S
             self._take_care(thermal.read())
+
+    @contextmanager
+    def busy(self) -> Iterator[None]:
+        """While the loop itself is away for long on purpose: a new model is verified."""
+        done = Event()
+        until_s = time.monotonic() + BUSY_S
+
+        def feed() -> None:
+            while not done.wait(1.0) and time.monotonic() < until_s:
+                self._systemd.feed(time.monotonic())
+
+        thread = Thread(target=feed, name="watchdog", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
 
     def tell(self, status: StatusPayload, connected: bool | None) -> None:
         """The status line; `connected` is None where there is no broker to speak of."""
