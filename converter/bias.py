@@ -9,7 +9,7 @@ follows from its mean input patch alone, whatever activation is fused behind it:
 """
 
 import copy
-import time
+import math
 from typing import Any
 
 import numpy as np
@@ -21,8 +21,9 @@ from converter.measure import Feed
 from converter.progress import bar
 from edge.runtime.litert import LiteRt
 
-BUDGET_S = 60.0
-"""Large networks are corrected several layers at a time, so that the whole takes about this."""
+BUDGET = 2e12
+"""Multiplications that correcting may cost: about a minute. Not seconds: a busy machine must give
+the same file. Larger networks are corrected several layers at a time."""
 
 
 def correct(flatbuffer: bytes, int8: bytes, feed: Feed, progress: bool) -> bytes:
@@ -37,17 +38,28 @@ def correct(flatbuffer: bytes, int8: bytes, feed: Feed, progress: bool) -> bytes
         (one.kind, one.weights.shape) for one in layers
     ]:
         return int8
-    wanted, seconds = _patches(flatbuffer, original, feed)
-    group = max(1, round(len(layers) * seconds / BUDGET_S))
-    starts = range(0, len(layers), group)
-    for start in bar(starts, "correcting biases", progress):
-        rows = slice(start, start + group)
-        found, _ = _patches(bytes(current), layers[rows], feed)
-        for one, layer, patch, real in zip(
-            original[rows], layers[rows], found, wanted[rows], strict=True
-        ):
-            _write(current, layer, one, response(one, real) - response(layer, patch))
+    wanted = _patches(flatbuffer, original, feed)
+    size = group_size(layers, len(feed.pixels))
+    for row in bar(range(len(layers)), "correcting biases", progress):
+        one, layer, patch = original[row], layers[row], wanted[row]
+        if row % size == 0:
+            # Within a group the input's mean is taken to be float's, as it will be when the
+            # layers before are corrected; measured before that, their error would count twice.
+            patch = _patches(bytes(current), [layer], feed)[0]
+        _write(current, layer, one, response(one, wanted[row]) - response(layer, patch))
     return bytes(current)
+
+
+def group_size(layers: list[Linear], pictures: int) -> int:
+    """How many layers share one run over the pictures: 1 in all but large networks."""
+    work = sum(_multiplications(layer) for layer in layers) * pictures
+    return max(1, math.ceil(len(layers) * work / BUDGET))
+
+
+def _multiplications(layer: Linear) -> float:
+    """For one picture."""
+    places = np.prod(layer.input.shape[1:3]) / np.prod(layer.stride)
+    return float(layer.weights.size * (1 if layer.kind == "FULLY_CONNECTED" else places))
 
 
 def _write(current: bytearray, layer: Linear, one: Linear, shift: Array) -> None:
@@ -79,9 +91,8 @@ def response(layer: Linear, patch: Array) -> Array:
     return np.asarray(np.einsum("gohwd,hwgd->go", weights, by_group)).ravel()
 
 
-def _patches(flatbuffer: bytes, layers: list[Linear], feed: Feed) -> tuple[list[Array], float]:
-    """The mean input patch of every layer over the pictures, and the seconds that took."""
-    started = time.monotonic()
+def _patches(flatbuffer: bytes, layers: list[Linear], feed: Feed) -> list[Array]:
+    """The mean input patch of every layer over the pictures."""
     network = LiteRt("model", flatbuffer, threads=2, keep_all=True)
     sums: list[Array] = []
     for tensor in feed.tensors(network):
@@ -94,7 +105,7 @@ def _patches(flatbuffer: bytes, layers: list[Linear], feed: Feed) -> tuple[list[
             sums = patches
         else:
             sums = [total + one for total, one in zip(sums, patches, strict=True)]
-    return [total / len(feed.pixels) for total in sums], time.monotonic() - started
+    return [total / len(feed.pixels) for total in sums]
 
 
 def mean_patch(layer: Linear, values: npt.NDArray[np.float32]) -> Array:

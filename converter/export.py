@@ -1,5 +1,6 @@
 """A callable network -> float and int8 flatbuffers. Runs in the child process only."""
 
+import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -91,12 +92,17 @@ def _convert(network: Network, frozen: Any) -> bytes:
     try:
         flatbuffer: bytes = converter.convert()
     except Exception as error:  # noqa: BLE001 - its error types vary between releases
-        raise FatalError(f"{network.path}: {_reason(str(error))}") from None
+        raise FatalError(f"{network.path}: {_reason(str(error), frozen)}") from None
     return flatbuffer
 
 
-def _reason(message: str) -> str:
+def _reason(message: str, frozen: Any) -> str:
     """The converter's pages of MLIR -> the operator and the layer it is for."""
+    found = re.search(r"'tf\.(\w+)' op is neither", message)
+    if found:
+        nodes = frozen.graph.as_graph_def().node
+        layer = next((node.name for node in nodes if node.op == found[1]), "")
+        return f"TFLite has no operator for {found[1]}, which layer {layer!r} needs"
     text = " ".join(message.split())
     for mark in ("error: '", "Some ops are not supported", "Error code:"):
         if mark in text:

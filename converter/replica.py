@@ -13,19 +13,14 @@ from converter.layers import KINDS, Linear, dtype, linears, spec
 from edge.errors import FatalError
 from edge.types import TensorSpec
 
-BIAS_UNIT = 10.0
-"""Biases are learned in so many steps of the layer's output: they must follow every weight that
-tips over to its next step."""
-
 NEAR = 0.45
 """Steps from a whole one at which a weight begins that was not rounded to its nearest."""
 
 
 class Replica:
-    """`replica(images, rounded=True)`; what it learns lies in `weights` and `biases`.
+    """The network; what it learns lies in `weights`, in steps of the int8 file.
 
-    Weights are in steps of the int8 file, biases in BIAS_UNIT steps of the layer's output, so
-    that one learning rate fits all layers. Raises FatalError naming an operator that it lacks.
+    Raises FatalError naming an operator that it lacks.
     """
 
     def __init__(self, network: bytes, int8: bytes) -> None:
@@ -34,9 +29,8 @@ class Replica:
         self._model, twin = unpack(network), unpack(int8)
         self._graph = self._model.subgraphs[0]
         self._names = operator_names(self._model)
-        self._twins = linears(twin)
-        real = linears(self._model)
-        if [one.weights.shape for one in real] != [one.weights.shape for one in self._twins]:
+        self._real, self._twins = linears(self._model), linears(twin)
+        if [one.weights.shape for one in self._real] != [one.weights.shape for one in self._twins]:
             raise FatalError("its int8 file has other layers")
         self._coarse = {t.name: spec(t) for t in twin.subgraphs[0].tensors if t.quantization}
         self._constants = {
@@ -45,25 +39,40 @@ class Replica:
             if (data := constant(self._model, tensor)) is not None
         }
         self._scales = [_along(one) for one in self._twins]
-        starts = zip(real, self._twins, self._scales, strict=True)
+        starts = zip(self._real, self._twins, self._scales, strict=True)
         self.weights = [tf.Variable(_start(*three), dtype=tf.float32) for three in starts]
-        self._bias_steps = [self._output_step(op) for op in self._linear_operators()]
-        self.biases = [tf.Variable(b, dtype=tf.float32) for b in self._bias_starts(real)]
 
-    def __call__(self, images: Any, rounded: bool) -> Any:
-        """(n, height, width, channels) real inputs -> (n, outputs); unrounded: as it was made."""
+    def float(self, images: Any) -> tuple[Any, list[Any]]:
+        """(n, height, width, channels) real inputs -> (n, outputs) as the network was made, and
+        the mean of every layer's outputs per channel, before activation."""
+        return self._run(images, None, rounded=False)
+
+    def int8(self, images: Any, centers: list[Any] | None = None) -> Any:
+        """The same inputs -> (n, outputs), rounded.
+
+        With `centers`, every layer's mean is moved there, as bias correction will do: a weight
+        that tips over to its next step would else shift all that comes behind it.
+        """
+        return self._run(images, centers, rounded=True)[0]
+
+    def learned(self) -> list[tuple[Linear, Any]]:
+        """The int8 file's layers with their weights in whole steps."""
+        pairs = zip(self._twins, self.weights, strict=True)
+        return [(layer, np.rint(np.clip(w.numpy(), -127, 127))) for layer, w in pairs]
+
+    def _run(self, images: Any, centers: list[Any] | None, rounded: bool) -> tuple[Any, list[Any]]:
         import tensorflow as tf
 
-        source = int(self._graph.inputs[0])
+        source, means = int(self._graph.inputs[0]), list[Any]()
         shape = tuple(self._graph.tensors[source].shape)
         known: dict[int, Any] = {source: tf.reshape(images, (-1, *shape[1:]))}
-        row = 0
         for op, kind in zip(self._graph.operators, self._names, strict=True):
             target = int(op.outputs[0])
             if kind in KINDS:
-                weights, bias = self._parameters(row, op, rounded)
-                values = _linear(kind, op.builtinOptions, known[int(op.inputs[0])], weights) + bias
-                row += 1
+                values = self._linear(len(means), op, known[int(op.inputs[0])], rounded)
+                means.append(tf.reduce_mean(values, tuple(range(len(values.shape) - 1))))
+                if centers is not None:
+                    values += tf.stop_gradient(centers[len(means) - 1] - means[-1])
             else:
                 inputs = [known.get(int(i), self._constants.get(int(i))) for i in op.inputs]
                 shape = tuple(self._graph.tensors[target].shape)
@@ -71,49 +80,24 @@ class Replica:
             values = _activated(op.builtinOptions, values)
             known[target] = self._round(target, values) if rounded else values
         outputs = known[int(self._graph.outputs[0])]
-        return tf.reshape(outputs, (-1, outputs.shape[-1]))
+        return tf.reshape(outputs, (-1, outputs.shape[-1])), means
 
-    def learned(self) -> list[tuple[Linear, Any, Any]]:
-        """The int8 file's layers with their weights in whole steps and their real biases."""
-        originals = [self._original_bias(op) for op in self._linear_operators()]
-        parts = (self._twins, self.weights, self.biases, originals, self._bias_steps)
-        return [
-            (layer, np.rint(np.clip(w.numpy(), -127, 127)), original + b.numpy() * step)
-            for layer, w, b, original, step in zip(*parts, strict=True)
-        ]
+    def _linear(self, row: int, op: Any, values: Any, rounded: bool) -> Any:
+        """A layer with weights, before its activation."""
+        import tensorflow as tf
 
-    def _linear_operators(self) -> list[Any]:
-        pairs = zip(self._graph.operators, self._names, strict=True)
-        return [op for op, kind in pairs if kind in KINDS]
-
-    def _original_bias(self, op: Any) -> Any:
-        return self._constants[int(op.inputs[2])] if len(op.inputs) > 2 else np.float32(0)
-
-    def _bias_starts(self, real: list[Linear]) -> list[Any]:
-        parts = zip(real, self._twins, self._bias_steps, strict=True)
-        return [
-            np.zeros(1) if one.bias is None or twin.bias is None else (twin.bias - one.bias) / step
-            for one, twin, step in parts
-        ]
-
-    def _output_step(self, op: Any) -> float:
-        found = self._twin(int(op.outputs[0]))
-        return BIAS_UNIT * (found.scale if found is not None and found.scale else 1.0)
+        layer = self._twins[row] if rounded else self._real[row]
+        weights = tf.constant(self._constants[int(op.inputs[1])])
+        if rounded:
+            steps = tf.clip_by_value(self.weights[row], -127.0, 127.0)
+            whole = steps + tf.stop_gradient(tf.round(steps) - steps)
+            weights = whole * tf.constant(self._scales[row], tf.float32)
+        made = _weighted(layer.kind, op.builtinOptions, values, weights)
+        return made if layer.bias is None else made + tf.constant(layer.bias, tf.float32)
 
     def _twin(self, index: int) -> TensorSpec | None:
         """The int8 file's tensor of the same name."""
         return self._coarse.get(self._graph.tensors[index].name)
-
-    def _parameters(self, row: int, op: Any, rounded: bool) -> tuple[Any, Any]:
-        import tensorflow as tf
-
-        original = self._original_bias(op)
-        if not rounded:
-            return tf.constant(self._constants[int(op.inputs[1])]), original
-        steps = tf.clip_by_value(self.weights[row], -127.0, 127.0)
-        whole = steps + tf.stop_gradient(tf.round(steps) - steps)
-        bias = original + self.biases[row] * self._bias_steps[row]
-        return whole * tf.constant(self._scales[row], tf.float32), bias
 
     def _round(self, index: int, values: Any) -> Any:
         """In the twin's 256 steps; the network's output stays real, for its rounding has no
@@ -145,7 +129,7 @@ def _start(real: Linear, twin: Linear, scale: Any) -> Any:
     return np.clip(real.weights / scale, whole - NEAR, whole + NEAR)
 
 
-def _linear(kind: str, options: Any, values: Any, weights: Any) -> Any:
+def _weighted(kind: str, options: Any, values: Any, weights: Any) -> Any:
     import tensorflow as tf
 
     if kind == "FULLY_CONNECTED":

@@ -33,7 +33,7 @@ Kind = Literal["probabilities", "logits"]
 
 
 def tuned(network: bytes, int8: bytes, feed: Feed, kind: Kind) -> bytes:
-    """The int8 flatbuffer with its weights and biases trained on the pictures.
+    """The int8 flatbuffer with its weights trained on the pictures; its biases are to be corrected.
 
     Raises FatalError where the network holds an operator that cannot be trained here.
     """
@@ -46,7 +46,7 @@ def tuned(network: bytes, int8: bytes, feed: Feed, kind: Kind) -> bytes:
 def _compare(replica: Replica, network: bytes, feed: Feed) -> None:
     lite = LiteRt("float model", network, threads=2)
     wanted = lite.infer(next(iter(feed.tensors(lite))))[0].ravel()
-    found = np.asarray(replica(normalized(feed.pixels[:1], feed.contract), rounded=False)).ravel()
+    found = np.asarray(replica.float(normalized(feed.pixels[:1], feed.contract))[0]).ravel()
     if found.shape != wanted.shape or np.abs(found - wanted).max() > ALIKE * np.abs(wanted).max():
         raise FatalError("its replica for training computes something else")
 
@@ -55,17 +55,18 @@ def _train(replica: Replica, feed: Feed, kind: Kind) -> None:
     import keras
     import tensorflow as tf
 
-    learned = replica.weights + replica.biases
     optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(RATE, STEPS))
-    optimizer.build(learned)
+    optimizer.build(replica.weights)
 
     @tf.function(autograph=False)  # type: ignore[untyped-decorator]
     def step(images: Any) -> None:
-        wanted = _distribution(replica(images, rounded=False), kind)
+        outputs, centers = replica.float(images)
+        wanted = _distribution(outputs, kind)
         with tf.GradientTape() as tape:
-            given = _distribution(replica(images, rounded=True), kind)
+            given = _distribution(replica.int8(images, centers), kind)
             loss = tf.reduce_mean(tf.reduce_sum(wanted * tf.math.log(wanted / given), axis=1))
-        optimizer.apply_gradients(zip(tape.gradient(loss, learned), learned, strict=True))
+        slopes = tape.gradient(loss, replica.weights)
+        optimizer.apply_gradients(zip(slopes, replica.weights, strict=True))
 
     random = np.random.default_rng(0)
     started = time.monotonic()
@@ -114,10 +115,6 @@ def _written(replica: Replica, int8: bytes) -> bytes:
 
     current = bytearray(int8)
     root = schema.Model.GetRootAs(current)
-    for layer, weights, bias in replica.learned():
+    for layer, weights in replica.learned():
         root.Buffers(layer.weight_buffer).DataAsNumpy().view(np.int8)[:] = weights.ravel()
-        if layer.bias is not None:
-            limits = np.iinfo(np.int32)
-            steps = np.clip(np.rint(bias / layer.bias_scale), limits.min, limits.max)
-            root.Buffers(layer.bias_buffer).DataAsNumpy().view(np.int32)[:] = steps
     return bytes(current)

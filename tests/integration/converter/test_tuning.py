@@ -25,7 +25,7 @@ from converter.replica import Replica
 
 network, int8 = (Path(name).read_bytes() for name in sys.argv[1:3])
 images = np.load(sys.argv[3]).astype(np.float32) / 255
-np.save(sys.argv[4], np.asarray(Replica(network, int8)(images, rounded=True)))
+np.save(sys.argv[4], np.asarray(Replica(network, int8).int8(images)))
 """
 
 
