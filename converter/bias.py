@@ -26,7 +26,9 @@ BUDGET = 2e12
 the same file. Larger networks are corrected several layers at a time."""
 
 
-def correct(flatbuffer: bytes, int8: bytes, feed: Feed, progress: bool) -> bytes:
+def correct(
+    flatbuffer: bytes, int8: bytes, feed: Feed, progress: bool, budget: float = BUDGET
+) -> bytes:
     """The int8 flatbuffer with the mean error of every layer removed.
 
     Returns it unchanged where the two networks' layers cannot be matched.
@@ -39,7 +41,7 @@ def correct(flatbuffer: bytes, int8: bytes, feed: Feed, progress: bool) -> bytes
     ]:
         return int8
     wanted = _patches(flatbuffer, original, feed)
-    size = group_size(layers, len(feed.pixels))
+    size = group_size(layers, len(feed.pixels), budget)
     for row in bar(range(len(layers)), "correcting biases", progress):
         one, layer, patch = original[row], layers[row], wanted[row]
         if row % size == 0:
@@ -50,10 +52,10 @@ def correct(flatbuffer: bytes, int8: bytes, feed: Feed, progress: bool) -> bytes
     return bytes(current)
 
 
-def group_size(layers: list[Linear], pictures: int) -> int:
+def group_size(layers: list[Linear], pictures: int, budget: float = BUDGET) -> int:
     """How many layers share one run over the pictures: 1 in all but large networks."""
     work = sum(_multiplications(layer) for layer in layers) * pictures
-    return max(1, math.ceil(len(layers) * work / BUDGET))
+    return max(1, math.ceil(len(layers) * work / budget))
 
 
 def _multiplications(layer: Linear) -> float:

@@ -36,6 +36,7 @@ CORRECTION_PICTURES = 32
 PERCENTILE = 0.99999
 
 CORRECTED = " + bias correction"
+ROUNDED = " + weight rounding"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,14 +165,17 @@ def _rounded(
     feed = bench.feed(bench.calibration)
     plain = quantize(bench, with_ranges(network, row[1]))
     better = round_for(network, plain, feed, bench.options.progress)
-    yield _corrected(
-        bench, Made(f"{row[0]} + weight rounding", network, better, started), reference
-    )
+    yield _corrected(bench, Made(f"{row[0]}{ROUNDED}", network, better, started), reference)
 
 
 def _tuned(bench: Bench, found: list[Candidate], reference: Scores) -> Candidate:
-    """The closest candidate so far, trained. Raises FatalError where it cannot be."""
-    start = min((one for one in found if one.corrected), key=lambda one: one.divergence)
+    """The closest candidate so far, trained. Raises FatalError where it cannot be.
+
+    Not those with rounded weights: learning nudges weights over their nearest half step, and
+    theirs are far from it.
+    """
+    free = (one for one in found if one.corrected and ROUNDED not in one.name)
+    start = min(free, key=lambda one: one.divergence)
     started = time.monotonic()
     names = ("network", "int8", "pixels", "out")
     paths = {name: bench.scratch / f"tune.{name}" for name in names}

@@ -72,7 +72,7 @@ class Replica:
                 values = self._linear(len(means), op, known[int(op.inputs[0])], rounded)
                 means.append(tf.reduce_mean(values, tuple(range(len(values.shape) - 1))))
                 if centers is not None:
-                    values += tf.stop_gradient(centers[len(means) - 1] - means[-1])
+                    values += centers[len(means) - 1] - means[-1]
             else:
                 inputs = [known.get(int(i), self._constants.get(int(i))) for i in op.inputs]
                 shape = tuple(self._graph.tensors[target].shape)

@@ -39,7 +39,7 @@ def tuned(network: bytes, int8: bytes, feed: Feed, kind: Kind) -> bytes:
     """
     replica = Replica(network, int8)
     _compare(replica, network, feed)
-    _train(replica, feed, kind)
+    train(replica, feed, kind)
     return _written(replica, int8)
 
 
@@ -51,11 +51,12 @@ def _compare(replica: Replica, network: bytes, feed: Feed) -> None:
         raise FatalError("its replica for training computes something else")
 
 
-def _train(replica: Replica, feed: Feed, kind: Kind) -> None:
+def train(replica: Replica, feed: Feed, kind: Kind, rate: float = RATE) -> None:
+    """Move the replica's weights to where its int8 answers are closest to its float ones."""
     import keras
     import tensorflow as tf
 
-    optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(RATE, STEPS))
+    optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(rate, STEPS))
     optimizer.build(replica.weights)
 
     @tf.function(autograph=False)  # type: ignore[untyped-decorator]
@@ -63,8 +64,7 @@ def _train(replica: Replica, feed: Feed, kind: Kind) -> None:
         outputs, centers = replica.float(images)
         wanted = _distribution(outputs, kind)
         with tf.GradientTape() as tape:
-            given = _distribution(replica.int8(images, centers), kind)
-            loss = tf.reduce_mean(tf.reduce_sum(wanted * tf.math.log(wanted / given), axis=1))
+            loss = divergence(wanted, _distribution(replica.int8(images, centers), kind))
         slopes = tape.gradient(loss, replica.weights)
         optimizer.apply_gradients(zip(slopes, replica.weights, strict=True))
 
@@ -75,6 +75,13 @@ def _train(replica: Replica, feed: Feed, kind: Kind) -> None:
         step(tf.constant(normalized(augmented(feed.pixels[rows], random), feed.contract)))
         if time.monotonic() - started > BUDGET_S:
             return
+
+
+def divergence(wanted: Any, given: Any) -> Any:
+    """Mean Kullback-Leibler divergence of (n, labels) probabilities, nats."""
+    import tensorflow as tf
+
+    return tf.reduce_mean(tf.reduce_sum(wanted * tf.math.log(wanted / given), axis=1))
 
 
 def _distribution(outputs: Any, kind: Kind) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from converter import Options, convert, ranges
+from converter.bias import correct
 from converter.flatbuffer import unpack, with_ranges
 from converter.layers import linears
 from converter.preparation import check, prepare
@@ -26,6 +27,32 @@ from converter.replica import Replica
 network, int8 = (Path(name).read_bytes() for name in sys.argv[1:3])
 images = np.load(sys.argv[3]).astype(np.float32) / 255
 np.save(sys.argv[4], np.asarray(Replica(network, int8).int8(images)))
+"""
+
+
+TRAINING = """
+import sys
+from pathlib import Path
+import numpy as np
+from converter.measure import Feed
+from converter.replica import Replica
+from converter.tuning import divergence, normalized, train
+from edge.model import InputContract
+
+network, int8 = (Path(name).read_bytes() for name in sys.argv[1:3])
+feed = Feed(np.load(sys.argv[3]), InputContract(width=32, height=32))
+replica, random = Replica(network, int8), np.random.default_rng(0)
+for weights in replica.weights:
+    weights.assign_add(random.normal(0, 80, weights.shape))
+
+def distance():
+    images = normalized(feed.pixels, feed.contract)
+    wanted, centers = replica.float(images)
+    return float(divergence(wanted + 1e-7, replica.int8(images, centers) + 1e-7))
+
+before = distance()
+train(replica, feed, "probabilities", rate=0.1)
+print(before, distance())
 """
 
 
@@ -52,38 +79,58 @@ def lab(material: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[La
         yield Lab(bench, made.network, int8)
 
 
-def test_the_replica_answers_as_the_int8_file(lab: Lab, tmp_path: Path) -> None:
-    """Up to a step of 1/256, in which the softmax's own rounding lies."""
-    files = [tmp_path / name for name in ("network", "int8", "pixels.npy", "answers.npy")]
+def _written(lab: Lab, folder: Path) -> list[str]:
+    """Float network, int8 file and the choosing pictures, for a child."""
+    files = [folder / name for name in ("network", "int8", "pixels.npy")]
     files[0].write_bytes(lab.network)
     files[1].write_bytes(lab.int8)
     np.save(files[2], lab.bench.choosing)
-    subprocess.run([sys.executable, "-c", CHILD, *map(str, files)], check=True, capture_output=True)
+    return [str(file) for file in files]
+
+
+def test_the_replica_answers_as_the_int8_file(lab: Lab, tmp_path: Path) -> None:
+    """Up to a step of 1/256, in which the softmax's own rounding lies."""
+    answers = tmp_path / "answers.npy"
+    command = [sys.executable, "-c", CHILD, *_written(lab, tmp_path), str(answers)]
+    subprocess.run(command, check=True, capture_output=True)
     int8 = reference_scores(lab.bench, lab.int8)
-    assert np.abs(np.load(files[3]) - int8).max() <= 2 * ONE_STEP
+    assert np.abs(np.load(answers) - int8).max() <= 2 * ONE_STEP
 
 
-def test_training_brings_a_spoiled_file_nearer_to_float(lab: Lab) -> None:
+def test_biases_corrected_together_do_not_count_twice(lab: Lab) -> None:
+    """Large networks are corrected several layers at a time; here all at once."""
+    feed = lab.bench.feed(lab.bench.calibration)
+    reference = reference_scores(lab.bench, lab.network)
+    spoiled = _spoiled(lab)
+    before, apart, together = (
+        judge(lab.bench, Made("", lab.network, flatbuffer, 0.0), reference).divergence
+        for flatbuffer in (
+            spoiled,
+            correct(lab.network, spoiled, feed, progress=False),
+            correct(lab.network, spoiled, feed, progress=False, budget=1.0),
+        )
+    )
+    assert apart < before / 10
+    assert together < before / 10
+
+
+def _spoiled(lab: Lab) -> bytes:
+    """The int8 file with a shift in its second layer."""
     from ai_edge_litert import schema_py_generated as schema
 
     spoiled = bytearray(lab.int8)
     layer = linears(unpack(lab.int8))[1]
     bias = schema.Model.GetRootAs(spoiled).Buffers(layer.bias_buffer).DataAsNumpy()
     bias.view(np.int32)[:] += (0.3 / layer.bias_scale).astype(np.int32)
-    scratch = lab.bench.scratch
-    names = ("network", "int8", "pixels", "out")
-    request = {name: str(scratch / f"tune.{name}") for name in names}
-    Path(request["network"]).write_bytes(lab.network)
-    Path(request["int8"]).write_bytes(bytes(spoiled))
-    with Path(request["pixels"]).open("wb") as file:
-        np.save(file, lab.bench.calibration)
-    more = {"contract": lab.bench.contract.input.model_dump(), "kind": "probabilities"}
-    lab.bench.workshop.ask("tune", "fine-tuning", request | more)
-    reference = reference_scores(lab.bench, lab.network)
-    before, after = (
-        judge(lab.bench, Made("", lab.network, flatbuffer, 0.0), reference).divergence
-        for flatbuffer in (bytes(spoiled), Path(request["out"]).read_bytes())
+    return bytes(spoiled)
+
+
+def test_training_brings_coarse_weights_nearer_to_float(lab: Lab, tmp_path: Path) -> None:
+    files = _written(lab, tmp_path)
+    ran = subprocess.run(
+        [sys.executable, "-c", TRAINING, *files], check=True, capture_output=True, text=True
     )
+    before, after = map(float, ran.stdout.split())
     assert after < before / 2, (before, after)
 
 
