@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from edge import model
 from edge.catalog.download import Advance, download
 from edge.catalog.entries import Entry, Remote
-from edge.errors import FatalError, TransientError
+from edge.errors import FatalError, HedgerowError, TransientError
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,9 @@ def _downloaded(wanted: Wanted, part: Path, advance: Advance) -> bytes:
     with _held(part) as file:
         try:
             download(wanted.entry.model, address, file, advance)
-        except FatalError:
-            part.unlink(missing_ok=True)
+        except HedgerowError as error:
+            if isinstance(error, FatalError) or not part.stat().st_size:
+                part.unlink()
             raise
         except OSError as error:  # a full disk is not kept full
             part.unlink(missing_ok=True)

@@ -341,7 +341,7 @@ class TestWhatMayWorkLater:
     def test_no_network(self, edge: Edge, tmp_path: Path) -> None:
         done = fetch(edge, f"http://localhost:{free_port()}", tmp_path / "out")
         assert done.returncode == 1 and "cannot be reached: Connection refused" in done.stderr
-        assert len(done.stderr.splitlines()) == 1
+        assert len(done.stderr.splitlines()) == 1 and left(tmp_path / "out") == []
 
     def test_a_server_that_is_ill(self, upstream: Path, edge: Edge, tmp_path: Path) -> None:
         with Mirror(upstream, status=503) as mirror:
