@@ -181,10 +181,11 @@ def test_uninstall_leaves_the_data_and_purge_nothing(device: Machine) -> None:
     assert "could not be found" in device.run("systemctl status edge 2>&1", check=False)
     device.run("cd /root/hedgerow && ./systemd/install --purge")
     left = device.run(f"{FILES} > /root/after; comm -13 /root/before /root/after").splitlines()
-    # The system's own: logs, the broker's and the clock's files, backups of the user database.
-    system = ("/var/log/", "/var/lib/systemd", "/var/lib/mosquitto", "/etc/.pwd.lock", "/root/")
-    backups = ("/etc/passwd-", "/etc/group-", "/etc/shadow-", "/etc/gshadow-")
-    assert [path for path in left if not path.startswith((*system, *backups))] == []
+    # The system's own: logs, what its first boot makes, backups of the user database.
+    system = ("/var/log/", "/var/lib/systemd", "/var/lib/mosquitto", "/var/tmp/systemd", "/root/")
+    boot = ("/etc/.updated", "/var/.updated", "/lost+found", "/var/cache/ldconfig", "/var/lib/dbus")
+    backups = ("/etc/.pwd.lock", "/etc/passwd-", "/etc/group-", "/etc/shadow-", "/etc/gshadow-")
+    assert [path for path in left if not path.startswith((*system, *boot, *backups))] == []
     assert "hedgerow" not in device.run("cat /etc/passwd /etc/group")
 
 
