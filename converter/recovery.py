@@ -37,6 +37,10 @@ PERCENTILE = 0.99999
 
 CORRECTED = " + bias correction"
 ROUNDED = " + weight rounding"
+TUNED = " + fine-tuning"
+
+PROVEN = 2.0
+"""Standard errors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +192,7 @@ def _tuned(bench: Bench, found: list[Candidate], reference: Scores) -> Candidate
         "kind": bench.contract.output.kind,
     }
     bench.workshop.ask("tune", "fine-tuning", request)
-    name = f"{start.name.removesuffix(CORRECTED)} + fine-tuning"
+    name = f"{start.name.removesuffix(CORRECTED)}{TUNED}"
     tuned = Made(name, start.network, paths["out"].read_bytes(), started)
     return _corrected(bench, tuned, reference)
 
@@ -247,15 +251,27 @@ def best(found: Sequence[Candidate]) -> Candidate:
 
     Labels come first, because they are what the device reports. Then divergence: within one
     standard error of the difference, picture by picture, two are alike: the rule of one standard
-    error (Breiman et al. 1984, Classification and Regression Trees, section 3.4.3).
+    error (Breiman et al. 1984, Classification and Regression Trees, section 3.4.3). What was
+    fine-tuned has learned from most of these pictures, so that their labels say nothing for it:
+    it must be provably closer than the best of the others.
     """
     if not found:
         raise FatalError("no int8 candidate could be made")
-    most = max(one.agreement for one in found)
-    pool = [one for one in found if one.agreement == most]
+    others = [one for one in found if TUNED not in one.name] or list(found)
+    most = max(one.agreement for one in others)
+    pool = [one for one in others if one.agreement == most]
     closest = min(pool, key=lambda one: one.divergence)
-    for one in pool:
-        worse = one.divergences - closest.divergences
-        if float(worse.mean()) <= float(worse.std()) / len(worse) ** 0.5:
+    chosen = next((one for one in pool if _margin(one, closest) <= 1), closest)
+    for one in found:
+        if TUNED in one.name and one.agreement >= most and _margin(chosen, one) > PROVEN:
             return one
-    return closest
+    return chosen
+
+
+def _margin(one: Candidate, other: Candidate) -> float:
+    """By how many standard errors, picture by picture, `one` lies further off than `other`."""
+    worse = one.divergences - other.divergences
+    error = float(worse.std()) / len(worse) ** 0.5
+    if not error:
+        return 0.0 if not worse.mean() else float(np.copysign(np.inf, worse.mean()))
+    return float(worse.mean()) / error

@@ -97,3 +97,11 @@ def test_the_simplest_of_equals_is_kept_and_a_clearly_better_one_is_taken() -> N
     assert best([plain, other_labels]).name == "plain"
     with pytest.raises(FatalError, match="no int8 candidate"):
         best([])
+
+
+def test_what_learned_from_the_pictures_must_be_provably_closer() -> None:
+    plain = candidate("plain", [0.10, 0.12, 0.11, 0.09], agreement=0.98)
+    alike = candidate("plain + fine-tuning", [0.09, 0.13, 0.10, 0.09], agreement=1.0)
+    closer = candidate("plain + fine-tuning", [0.05, 0.06, 0.06, 0.05], agreement=1.0)
+    assert best([plain, alike]).name == "plain"
+    assert best([plain, closer]) is closer
