@@ -271,7 +271,7 @@ def best(found: Sequence[Candidate]) -> Candidate:
 def _margin(one: Candidate, other: Candidate) -> float:
     """By how many standard errors, picture by picture, `one` lies further off than `other`."""
     worse = one.divergences - other.divergences
-    error = float(worse.std()) / len(worse) ** 0.5
+    error = float(worse.std() / np.sqrt(len(worse)))
     if not error:
         return 0.0 if not worse.mean() else float(np.copysign(np.inf, worse.mean()))
-    return float(worse.mean()) / error
+    return float(worse.mean() / error)
