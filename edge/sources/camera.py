@@ -19,8 +19,9 @@ from edge.errors import FatalError, TransientError
 from edge.sources.newest import Newest
 from edge.types import Frame
 
-OPENING_S = 25.0
-"""How long a camera may take to its first frame."""
+OPENING_S = 40.0
+"""How long a camera may take to its first frame, with the start of its process: on a device that
+boots, that alone may take ten seconds. The process itself gives up sooner on a silent camera."""
 SLACK_S = 1.0
 """How much longer than the camera's own limit we wait: it knows better what went wrong."""
 GLANCE_S = 0.1

@@ -14,29 +14,32 @@ class Usage:
     cpu_s: float
     """Of those that live, since they began."""
     memory_mib: float
-    """Shared pages count once (PSS)."""
+    """Shared pages count once (PSS): it grows, too, when others who share a library end."""
+    own_mib: float
+    """Of that, what no library's file holds: heaps and frames."""
     threads: int
     descriptors: int
 
 
 def usage(pid: int) -> Usage:
     """Processes that end meanwhile count as nothing."""
-    cpu_s = memory = threads = descriptors = 0.0
+    cpu_s = memory = own = threads = descriptors = 0.0
     for one in [pid, *descendants(pid)]:
         proc = Path("/proc") / str(one)
         try:
             fields = (proc / "stat").read_text().rpartition(")")[2].split()
-            memory += next(
-                int(line.split()[1])
-                for line in (proc / "smaps_rollup").read_text().splitlines()
-                if line.startswith("Pss:")
-            )
+            rollup = (proc / "smaps_rollup").read_text().splitlines()[1:]
+            kib = {
+                key: int(value.split()[0]) for key, _, value in (r.partition(":") for r in rollup)
+            }
+            memory += kib["Pss"]
+            own += kib["Pss_Anon"] + kib["Pss_Shmem"]
             descriptors += sum(1 for _ in (proc / "fd").iterdir())
-        except (OSError, StopIteration):
+        except (OSError, KeyError):
             continue
         cpu_s += (int(fields[11]) + int(fields[12])) / TICKS
         threads += int(fields[17])
-    return Usage(cpu_s, memory / 1024, int(threads), int(descriptors))
+    return Usage(cpu_s, memory / 1024, own / 1024, int(threads), int(descriptors))
 
 
 def descendants(pid: int) -> list[int]:

@@ -75,7 +75,7 @@ def main() -> None:
         f"{len(waits)} returns; first label after {statistics.median(waits):.1f} s (median), "
         f"{waits[-1]:.1f} s at most"
     )
-    for key in ("memory_mib", "threads", "descriptors"):
+    for key in ("memory_mib", "own_mib", "threads", "descriptors"):
         values = [getattr(one, key) for one in used]
         print(f"{key}: {values[0]:.0f} after the second, {values[-1]:.0f} after the last")
 
