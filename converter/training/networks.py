@@ -52,7 +52,7 @@ def _backbone(options: TrainOptions) -> Any:
                 body = applications.EfficientNetB0(**given)
     except ValueError as error:
         raise FatalError(f"--size {options.size}: {options.backbone}: {error}") from None
-    except Exception as error:
+    except Exception as error:  # Keras raises a bare Exception where a download fails
         if weights is None:
             raise
         raise TransientError(

@@ -12,14 +12,13 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from edge.capture.jpeg import from_jpeg
+from edge.capture.trouble import in_words, locked_out
 from edge.capture.wire import LARGEST, Layout, Picture, Request
 from edge.errors import FatalError, TransientError
 from edge.types import Image
 
 FIRST_S = 15.0
 """How long its first picture may take: some cameras send a whole one only every ten seconds."""
-LOCKED_OUT_S = 60.0
-"""Between two tries with a wrong password."""
 NETWORK = "rtp,udp,tcp,tls,crypto"
 """Protocols that an RTSP stream may lead to: no file, no pipe, no other server's playlist."""
 RTSP = {
@@ -77,10 +76,7 @@ def _opened(request: Request) -> Iterator[InputContainer]:
             began_s = float("inf")
             yield container
     except av.error.HTTPUnauthorizedError:
-        raise TransientError(
-            f"{request.shown}: refuses the user or the password: set username and password_file",
-            LOCKED_OUT_S,
-        ) from None
+        raise locked_out(request.shown) from None
     except (av.error.FFmpegError, OSError) as error:
         silent = time.monotonic() - began_s >= request.timeout_s
         raise TransientError(f"{request.shown}: {_why(error, request, silent)}") from None
@@ -97,9 +93,7 @@ def _why(error: Exception, request: Request, silent: bool) -> str:
             return f"has sent no picture for {request.timeout_s:g} s"
         case av.error.EOFError():
             return "has ended"
-        case OSError() if error.strerror:
-            return error.strerror[0].lower() + error.strerror[1:]
-    return type(error).__name__
+    return in_words(error)
 
 
 def _container(request: Request) -> InputContainer:

@@ -10,11 +10,10 @@ from typing import BinaryIO
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from edge.capture.jpeg import from_jpeg
+from edge.capture.trouble import in_words, locked_out
 from edge.capture.wire import Picture, Request
 from edge.errors import TransientError
 
-LOCKED_OUT_S = 60.0
-"""Between two tries with a wrong password."""
 POLL_S = 1.0
 """Between two stills, where no fps is set."""
 LARGEST_BYTES = 50_000_000
@@ -47,8 +46,7 @@ def web(request: Request) -> Iterator[Picture]:
         reason = getattr(error, "reason", error)
         if isinstance(reason, TimeoutError):
             raise TransientError(f"{request.shown}: does not answer") from None
-        said = getattr(reason, "strerror", None) or type(reason).__name__
-        raise TransientError(f"{request.shown}: {said[0].lower()}{said[1:]}") from None
+        raise TransientError(f"{request.shown}: {in_words(reason)}") from None
 
 
 def parts(stream: BinaryIO, boundary: object) -> Iterator[bytes]:
@@ -119,10 +117,7 @@ def _opener(address: str) -> tuple[urllib.request.OpenerDirector, str]:
 
 def _refused(error: urllib.error.HTTPError, shown: str) -> TransientError:
     if error.code in (401, 403):
-        return TransientError(
-            f"{shown}: refuses the user or the password: set username and password_file",
-            LOCKED_OUT_S,
-        )
+        return locked_out(shown)
     return TransientError(f"{shown}: answers with HTTP status {error.code}")
 
 

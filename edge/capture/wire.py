@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -26,6 +26,18 @@ Layout = Literal["bgr", "i420"]
 """(height, width, 3) B,G,R, or planar Y, U, V of (height * 3 / 2, width)."""
 Picture = Callable[[], tuple[Image, Layout]]
 """A frame that has arrived; calling it converts it, which most frames may not need."""
+
+
+class Paced(Protocol):
+    """A Request, or the section of edge.toml that it is made from."""
+
+    @property
+    def fps(self) -> float:
+        """At most so many frames a second; 0: all."""
+
+    @property
+    def timeout_s(self) -> float:
+        """How long a server may say nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +58,6 @@ class Request:
     udp: bool = False
     options: dict[str, Any] = field(default_factory=dict)
     """The camera's own, as its table in edge.toml says them."""
-
-    @property
-    def patience_s(self) -> float:
-        """How long no frame may come: longer where few are asked for."""
-        return self.timeout_s + (1.0 / self.fps if self.fps else 0.0)
 
     def to_json(self) -> str:
         """One line."""
@@ -87,6 +94,11 @@ class Failed:
     """No retry mends it."""
     wait_s: float = 0.0
     """Not to be tried again sooner."""
+
+
+def patience_s(asked: Paced) -> float:
+    """How long no frame may come: longer where few are asked for."""
+    return asked.timeout_s + (1.0 / asked.fps if asked.fps else 0.0)
 
 
 def say(message: Arrived | Failed) -> bytes:

@@ -9,6 +9,7 @@ from threading import Event, Thread
 
 import cv2
 
+from edge.capture.wire import patience_s
 from edge.config import SourceConfig
 from edge.daemon import scene
 from edge.daemon.pulse import Pulse
@@ -58,7 +59,7 @@ class Worker:
         """Writes snapshots and clips, where they are switched on."""
         self.pulse = Pulse()
         """When this thread last moved on."""
-        self._patience_s = config.timeout_s + (1.0 / config.fps if config.fps else 0.0)
+        self._patience_s = patience_s(config)
         self.view: View | None = None
         """Judges whether the camera can see, where that is switched on."""
         self._published_s = time.monotonic()

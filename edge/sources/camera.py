@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 import edge
-from edge.capture.wire import Arrived, Failed, Request, Slots, heard
+from edge.capture.wire import Arrived, Failed, Request, Slots, heard, patience_s
 from edge.errors import FatalError, TransientError
 from edge.sources.newest import Newest
 from edge.types import Frame
@@ -123,7 +123,7 @@ def _lines(request: Request, child: subprocess.Popen[bytes], stopped: Event) -> 
             raise TransientError(f"{request.shown}: its process ended with {_ended(child)}")
         *lines, pending = (pending + data).split(b"\n")
         yield from lines
-        heard_s, limit_s = time.monotonic(), request.patience_s + SLACK_S
+        heard_s, limit_s = time.monotonic(), patience_s(request) + SLACK_S
 
 
 def _ended(child: subprocess.Popen[bytes]) -> str:

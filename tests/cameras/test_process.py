@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.process import descendants
+from tests.benchmarks.process import descendants, usage
 from tests.cameras.servers import RtspServer, WebCamera, jpeg, picture
 from tests.cameras.watch import Watched, source, until
 from tests.conftest import edge_command
@@ -89,12 +89,12 @@ def test_nothing_is_left_behind(camera: WebCamera) -> None:
         with Watched(source(f"{camera.address}/mjpeg")) as seen:
             seen.wait_for_frames(1)
     until(lambda: not camera_processes())
-    before = descriptors()
+    before = usage(os.getpid()).descriptors
     for _ in range(3):
         with Watched(source(f"{camera.address}/mjpeg")) as seen:
             seen.wait_for_frames(1)
     until(lambda: not camera_processes())
-    until(lambda: descriptors() <= before)
+    until(lambda: usage(os.getpid()).descriptors <= before)
 
 
 def test_the_password_is_on_no_command_line_and_in_no_environment(clip: Path) -> None:
@@ -119,11 +119,6 @@ def test_a_slow_reader_gets_new_frames_and_the_others_are_counted(camera: WebCam
     assert behind_s < 1.5, "not what came two seconds ago"
     assert reading.dropped > 5
     assert newer.image.shape == (240, 320, 3)
-
-
-def descriptors() -> int:
-    """Open ones of this process."""
-    return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
 def alive(pid: int) -> bool:

@@ -1,0 +1,20 @@
+"""What goes wrong with a camera on the network -> words that say nothing of its address."""
+
+from edge.errors import TransientError
+
+LOCKED_OUT_S = 60.0
+"""Between two tries with a wrong password."""
+
+
+def locked_out(shown: str) -> TransientError:
+    """The camera does not take who we say we are."""
+    return TransientError(
+        f"{shown}: refuses the user or the password: set username and password_file",
+        LOCKED_OUT_S,
+    )
+
+
+def in_words(error: BaseException) -> str:
+    """The system's own words without the address that libraries add; else the error's kind."""
+    said = getattr(error, "strerror", None)
+    return said[0].lower() + said[1:] if said else type(error).__name__
