@@ -18,9 +18,8 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from paho.mqtt import client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
-
+from edge.config import MqttConfig
+from edge.feed.mqtt import MqttClient
 from tests.benchmarks.process import usage
 from tests.cameras.servers import RtspServer, encode, picture
 from tests.conftest import Mosquitto, edge_command
@@ -56,7 +55,7 @@ def run(model: Path, out: Path, given: argparse.Namespace) -> list[dict[str, flo
         broker = Mosquitto(folder)
         broker.start()
         stack.callback(broker.stop)
-        statuses = listen(broker.address)
+        statuses = listen(broker.address, stack)
         sources = [f"--source=cam{n}={server.address}" for n, server in enumerate(servers)]
         command = edge_command("run", "--model", model, "--broker", broker.address, *sources)
         daemon = stack.enter_context(subprocess.Popen(command, stderr=sys.stderr))
@@ -79,14 +78,12 @@ def run(model: Path, out: Path, given: argparse.Namespace) -> list[dict[str, flo
     return rows
 
 
-def listen(address: str) -> SimpleQueue[dict[str, Any]]:
+def listen(address: str, stack: ExitStack) -> SimpleQueue[dict[str, Any]]:
     """The daemon's status, each time it is published."""
     statuses: SimpleQueue[dict[str, Any]] = SimpleQueue()
-    client = mqtt.Client(CallbackAPIVersion.VERSION2)
-    client.on_connect = lambda c, *_: c.subscribe("hedgerow/+/status")
-    client.on_message = lambda _c, _d, message: statuses.put(json.loads(message.payload))
-    client.connect("127.0.0.1", int(address.rpartition(":")[2]))
-    client.loop_start()
+    client = MqttClient(MqttConfig(broker=address), "")
+    client.listen("hedgerow/+/status", lambda message: statuses.put(json.loads(message.payload)))
+    stack.enter_context(client)
     return statuses
 
 
