@@ -70,6 +70,7 @@ def write_odd_networks(folder: Path) -> None:
     """Untrained networks, each with one thing that the converter must master or refuse."""
     import keras
 
+    keras.utils.set_random_seed(4)
     layers, image = keras.layers, keras.layers.Input((SIZE, SIZE, 3), name="image")
     conv = layers.Conv2D(4, 3, activation="relu", name="conv")
     pool = layers.GlobalAveragePooling2D()
