@@ -53,11 +53,14 @@ def facts_of(pair: Pair, prepared: Prepared) -> dict[str, Any]:
         "divergence": float(measure.divergences(contract, one, other).mean()),
     }
     if held_out.truth is not None:
-        low, high = quality.paired_interval(one, other, held_out.truth)
+        change = quality.paired_change(one, other, held_out.truth)
         facts["accuracy"] = {
             "float": measure.accuracy(one, held_out.truth),
             "int8": measure.accuracy(other, held_out.truth),
-            "change_95": [low, high],
+            "lost": change.lost,
+            "gained": change.gained,
+            "standard_error": change.standard_error,
+            "change_95": list(change.interval_95),
         }
         facts["classes"] = quality.by_class(contract.labels, one, other, held_out.truth)
         facts["confusion"] = {

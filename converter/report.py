@@ -87,20 +87,22 @@ def summary(facts: dict[str, Any]) -> list[str]:
 
 
 def _accuracy(facts: dict[str, Any]) -> list[str]:
-    one, other = facts["accuracy"]["float"] * 100, facts["accuracy"]["int8"] * 100
-    low, high = (value * 100 for value in facts["accuracy"]["change_95"])
+    row = facts["accuracy"]
+    one, other = row["float"] * 100, row["int8"] * 100
+    low, high = (value * 100 for value in row["change_95"])
     lines = [
-        f"accuracy   float {one:.2f} %, int8 {other:.2f} % ({other - one:+.2f} points, "
-        f"95 % sure of {low:+.1f} to {high:+.1f})"
+        f"accuracy   float {one:.2f} %, int8 {other:.2f} % ({other - one:+.2f} points: "
+        f"{row['lost']} pictures lost, {row['gained']} gained; 95 % interval {low:+.1f} to "
+        f"{high:+.1f}{', so it may be chance' if low <= 0 <= high and other < one else ''})"
     ]
     gate = facts["gate"]
     if gate["hurt"]:
         lines.append(f"hurt most  {gate['hurt']}: recall {-gate['hurt_by']:+.1f} points")
     if "calibration" in facts:
-        row = facts["calibration"]
+        fit = facts["calibration"]
         lines.append(
-            f"confidence off by {row['int8_ece']:.1%}, {row['int8_ece_scaled']:.1%} at "
-            f"temperature {row['temperature']:.2f} (expected calibration error)"
+            f"confidence off by {fit['int8_ece']:.1%}, {fit['int8_ece_scaled']:.1%} at "
+            f"temperature {fit['temperature']:.2f} (expected calibration error)"
         )
     return lines
 

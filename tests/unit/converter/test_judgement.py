@@ -1,5 +1,6 @@
 """Calibration error, temperature, reject threshold, the gate and the choice between candidates."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -43,16 +44,46 @@ def test_the_reject_threshold_parts_known_from_unknown() -> None:
     assert 0.5 < quality.reject_threshold(known, unknown) < 0.8
 
 
-def test_the_interval_holds_the_change_and_narrows_with_more_pictures() -> None:
+def test_the_change_counts_the_pictures_that_were_lost_and_gained() -> None:
     truth = np.zeros(100, np.int64)
-    one = np.tile([1.0, 0.0], (100, 1)).astype(np.float32)
-    other = one.copy()
-    other[:5] = [0.0, 1.0]
-    low, high = quality.paired_interval(one, other, truth)
-    assert low < -0.05 < high
-    many = [np.concatenate([part] * 16) for part in (one, other)]
-    narrow = quality.paired_interval(many[0], many[1], np.zeros(1600, np.int64))
-    assert narrow[1] - narrow[0] < (high - low) / 2
+    right, wrong = [1.0, 0.0], [0.0, 1.0]
+    one = np.array([right] * 90 + [wrong] * 10, np.float32)
+    other = np.array([wrong] * 5 + [right] * 87 + [wrong] * 8, np.float32)
+    change = quality.paired_change(one, other, truth)
+    assert (change.lost, change.gained) == (5, 2)
+    differences = (other[:, 0] - one[:, 0]).astype(np.float64)
+    assert change.standard_error == pytest.approx(differences.std() / 10)
+    assert change.interval_95[0] < -0.03 < change.interval_95[1]
+
+
+def test_the_interval_is_that_of_one_more_picture_either_way() -> None:
+    """7 of 21 lost, 1 gained: the airway data of Fagerland et al. 2014, by hand."""
+    mean, error = -6 / 23, math.sqrt((10 / 23 - (6 / 23) ** 2) / 23)
+    expected = mean - 1.96 * error, mean + 1.96 * error
+    assert quality.paired_interval(7, 1, 21) == pytest.approx(expected)
+
+
+def test_no_picture_that_changed_is_no_proof_that_none_will() -> None:
+    low, high = quality.paired_interval(0, 0, 100)
+    assert low == -high
+    assert 0.02 < high < 0.04  # the rule of three: 3 of 100
+
+
+@pytest.mark.parametrize(("lost", "gained"), [(0.005, 0.0), (0.02, 0.01), (0.05, 0.05), (0.2, 0.1)])
+@pytest.mark.parametrize("pictures", [20, 100, 200])
+def test_the_interval_holds_the_truth_as_often_as_it_says(
+    pictures: int, lost: float, gained: float
+) -> None:
+    """Summed over all that can be seen, with the chances of a trinomial draw."""
+    held = 0.0
+    for down in range(pictures + 1):
+        for up in range(pictures + 1 - down):
+            low, high = quality.paired_interval(down, up, pictures)
+            if low <= gained - lost <= high:
+                same = pictures - down - up
+                draws = math.comb(pictures, down) * math.comb(pictures - down, up)
+                held += draws * lost**down * gained**up * (1 - lost - gained) ** same
+    assert held > 0.935
 
 
 def facts(float_accuracy: float, int8_accuracy: float) -> dict[str, Any]:
