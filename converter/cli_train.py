@@ -24,7 +24,7 @@ BACKBONES = get_args(Backbone)
     "--weights",
     default="imagenet",
     show_default=True,
-    help="imagenet (Keras downloads them), none, or a file of the backbone's weights.",
+    help="imagenet (Lite0's are installed, Keras downloads the others), none, or a file.",
 )
 @click.option(
     "--size", type=click.IntRange(32, 1024), default=128, show_default=True, help="Input's side."

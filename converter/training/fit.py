@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from converter.training.augment import distort
+from converter.training.networks import Network
 from converter.training.options import TrainOptions
 from converter.training.pictures import Part, Sets
 
-TOP_EPOCHS = 3
+TOP_EPOCHS = 2
 """Epochs in which only the new top learns: its first steps would spoil what the backbone knows."""
 PATIENCE = 8
 """Epochs without a smaller validation loss before it stops."""
@@ -29,7 +30,7 @@ class Course:
     """Of the kept weights, 0..1."""
 
 
-def fit(network: Any, body: Any, sets: Sets, options: TrainOptions) -> Course:
+def fit(network: Network, sets: Sets, options: TrainOptions) -> Course:
     """Fit in place; the weights of the epoch with the smallest validation loss stay."""
     import keras
 
@@ -37,29 +38,34 @@ def fit(network: Any, body: Any, sets: Sets, options: TrainOptions) -> Course:
     training = batches(sets.training, classes, options)
     held = (sets.validation.pixels, np.eye(classes, dtype=np.float32)[sets.validation.truth])
     shown = 2 if options.progress else 0
+    classifier = network.classifier
     if options.weights != "none":
-        body.trainable = False
-        _compile(network, keras.optimizers.AdamW(options.rate, weight_decay=options.weight_decay))
-        network.fit(training, epochs=min(TOP_EPOCHS, options.epochs), verbose=shown)
-        body.trainable = True
+        network.body.trainable = False
+        _compile(
+            classifier, keras.optimizers.AdamW(options.rate, weight_decay=options.weight_decay)
+        )
+        classifier.fit(training, epochs=min(TOP_EPOCHS, options.epochs), verbose=shown)
+        network.body.trainable = True
+        for layer in network.fixed:
+            layer.trainable = False
     steps = options.epochs * len(training)
     rate = keras.optimizers.schedules.CosineDecay(
         options.rate / 20, steps, warmup_target=options.rate, warmup_steps=len(training)
     )
-    _compile(network, keras.optimizers.AdamW(rate, weight_decay=options.weight_decay))
+    _compile(classifier, keras.optimizers.AdamW(rate, weight_decay=options.weight_decay))
     best = keras.callbacks.EarlyStopping("val_loss", patience=PATIENCE, restore_best_weights=True)
-    history = network.fit(
+    history = classifier.fit(
         training, epochs=options.epochs, validation_data=held, callbacks=[best], verbose=shown
     ).history
     kept = int(np.argmin(history["val_loss"]))
     return Course(len(history["val_loss"]), kept + 1, float(history["val_accuracy"][kept]))
 
 
-def _compile(network: Any, optimizer: Any) -> None:
+def _compile(classifier: Any, optimizer: Any) -> None:
     import keras
 
     loss = keras.losses.CategoricalCrossentropy(label_smoothing=SMOOTHING)
-    network.compile(optimizer, loss=loss, metrics=["accuracy"], jit_compile=False)
+    classifier.compile(optimizer, loss=loss, metrics=["accuracy"], jit_compile=False)
 
 
 def batches(part: Part, classes: int, options: TrainOptions) -> Any:

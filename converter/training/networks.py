@@ -1,15 +1,35 @@
 """A backbone's name -> an untrained classifier on pixels 0..255, with what it knows already."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from converter.keras_files import Loading, open_model
+from converter.training import lite
 from converter.training.options import TrainOptions
 from edge.errors import FatalError, TransientError
 
+LITE = {
+    "efficientnet-lite0-small": lite.SMALL,
+    "efficientnet-lite0-medium": lite.MEDIUM,
+    "efficientnet-lite0": lite.WHOLE,
+}
 
-def network(options: TrainOptions, classes: int) -> tuple[Any, Any]:
-    """(classifier, its backbone): (n, size, size, 3) pixels 0..255 -> (n, classes) probabilities.
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A classifier and its parts, all Keras objects."""
+
+    classifier: Any
+    """(n, size, size, 3) pixels 0..255 -> (n, classes) probabilities."""
+    body: Any
+    """The backbone."""
+    fixed: list[Any]
+    """Layers of the backbone that keep the weights they came with."""
+
+
+def network(options: TrainOptions, classes: int) -> Network:
+    """An untrained top on a backbone with the weights that were asked for.
 
     Normalisation is inside, so that `converter convert` need not be told. Raises FatalError for
     weights that do not fit, TransientError where they cannot be downloaded.
@@ -22,7 +42,9 @@ def network(options: TrainOptions, classes: int) -> tuple[Any, Any]:
     features = keras.layers.GlobalAveragePooling2D()(features)
     features = keras.layers.Dropout(options.dropout, seed=options.seed)(features)
     scores = keras.layers.Dense(classes, activation="softmax", name="scores")(features)
-    return keras.Model(pixels, scores, name="classifier"), body
+    taught = options.backbone in LITE and options.weights != "none"
+    fixed = lite.fixed(body) if taught else []
+    return Network(keras.Model(pixels, scores, name="classifier"), body, fixed)
 
 
 def _scaled(options: TrainOptions, pixels: Any) -> Any:
@@ -35,6 +57,16 @@ def _scaled(options: TrainOptions, pixels: Any) -> Any:
 
 
 def _backbone(options: TrainOptions) -> Any:
+    if options.backbone not in LITE:
+        return _published(options)
+    body = lite.body(options.size, LITE[options.backbone])
+    if options.weights != "none":
+        load(body, lite.imagenet() if options.weights == "imagenet" else Path(options.weights))
+    return body
+
+
+def _published(options: TrainOptions) -> Any:
+    """One of keras.applications."""
     from keras import applications
 
     shape = (options.size, options.size, 3)
@@ -66,12 +98,16 @@ def _backbone(options: TrainOptions) -> Any:
 
 def load(body: Any, path: Path) -> None:
     """Give the backbone the weights of a file: a whole Keras model (old or new; its layers of the
-    same names), or weights as keras.applications publishes them (`..._no_top.h5`).
+    same names), weights as keras.applications publishes them (`..._no_top.h5`), or as PyTorch
+    does (`.pth`, EfficientNet-Lite0 alone).
 
     Raises FatalError where the file is none of this backbone's.
     """
     if not path.exists():
         raise FatalError(f"--weights {path}: there is no such file; or say imagenet or none")
+    if path.suffix == ".pth":
+        lite.load(body, path)
+        return
     try:
         body.load_weights(path)
     except (ValueError, OSError, KeyError):

@@ -5,6 +5,9 @@ from pathlib import Path
 from typing import Literal
 
 Backbone = Literal[
+    "efficientnet-lite0-small",
+    "efficientnet-lite0-medium",
+    "efficientnet-lite0",
     "mobilenet-0.25",
     "mobilenet-0.5",
     "mobilenet-v2-0.35",
@@ -27,7 +30,8 @@ class TrainOptions:
     labels: tuple[str, ...] = ()
     backbone: Backbone = "mobilenet-0.25"
     weights: str = "imagenet"
-    """imagenet (downloaded by Keras), none, or a file of the backbone's weights."""
+    """imagenet (EfficientNet-Lite0's are installed, Keras downloads the others), none, or a file of
+    the backbone's weights."""
     size: int = 128
     """Side of the network's square input, pixels."""
     scenario: Scenario = "leaf"

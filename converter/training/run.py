@@ -36,8 +36,9 @@ def train(data: Path, out: Path, options: TrainOptions | None = None) -> Trained
         import keras
 
         keras.utils.set_random_seed(options.seed)
-        classifier, body = network(options, len(sets.labels))
-        course = fit(classifier, body, sets, options)
+        made = network(options, len(sets.labels))
+        course = fit(made, sets, options)
+        classifier = made.classifier
         scores = classifier.predict(sets.test.pixels, batch_size=options.batch, verbose=0)
         written = scratch / "model.keras"
         classifier.save(written)

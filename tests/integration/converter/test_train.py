@@ -95,3 +95,13 @@ def test_a_class_without_a_picture_of_its_own_to_train_is_named(
     )
     assert done.returncode == 78
     assert "no picture is left to train 'lying'" in done.stderr
+
+
+def test_lite0_knows_imagenet(testdata: Path) -> None:
+    """The installed weights in our layers, with the classifier that belongs to them."""
+    samples = testdata / "research-only" / "imagenet-samples-256"
+    need(samples.exists(), str(samples))
+    command = [sys.executable, "-m", "tests.imagenet_lite0", str(samples)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout.split()[-1]) > 0.75

@@ -1,0 +1,129 @@
+"""The test material -> lists of pictures per model: `python models/lists.py --testdata DIR --out DIR`.
+
+Writes NAME/train.csv and NAME/test.csv (path,label), NAME/others.csv (pictures from elsewhere,
+with the label that turns them away) and NAME/sources.csv (path,source: slices of the latter).
+Nothing in test.csv or others.csv is in train.csv. The pictures stay where they are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import random
+from collections.abc import Iterable
+from pathlib import Path
+
+SEED = 1
+ELSEWHERE = 350
+"""Pictures of each other data set that teach a leaf model what is no leaf of its crop."""
+SCENES = 4
+"""How often each of the few photographs of scenes is listed: each time it is distorted anew."""
+
+Row = tuple[Path, str]
+
+
+class Material:
+    """Where the pictures lie."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def dataset(self, name: str, part: str) -> list[Row]:
+        """(path, class) of a data set's own list. A FileNotFoundError names what is missing."""
+        folder = self._root / "datasets" / name
+        lines = (folder / f"{part}.txt").read_text().split()
+        return [(folder / "images" / line, line.split("/")[0]) for line in lines]
+
+    def folder(self, *names: str) -> list[Path]:
+        """Pictures of a folder of images."""
+        folder = self._root.joinpath(*names)
+        found = sorted(path for path in folder.rglob("*") if path.suffix in (".jpg", ".png"))
+        if not found:
+            raise FileNotFoundError(f"{folder}: no pictures")
+        return found
+
+
+def some(rows: Iterable[Row], count: int) -> list[Row]:
+    """A sample that is the same every time."""
+    return random.Random(SEED).sample(sorted(rows), count)  # noqa: S311
+
+
+def bean(material: Material) -> dict[str, list[Row]]:
+    """Three labels of bean leaves and one for everything else."""
+    other = "not_a_bean_leaf"
+    return _leaf(material, "ibean-192", "plantvillage-apple-128", "val", other)
+
+
+def apple(material: Material) -> dict[str, list[Row]]:
+    """Four labels of apple leaves; `background`, as the data set says, for everything else.
+
+    The data set's own background pictures are of unknown origin: they measure and never train.
+    """
+    other = "background"
+    return _leaf(material, "plantvillage-apple-128", "ibean-192", "test", other)
+
+
+def weeds(material: Material) -> dict[str, list[Row]]:
+    """DeepWeeds as it is: its `negative` is everything else in those fields."""
+    name = "deepweeds-128"
+    return {"train": material.dataset(name, "train"), "test": material.dataset(name, "val")}
+
+
+def _leaf(material: Material, own: str, leaves: str, test: str, other: str) -> dict[str, list[Row]]:
+    def published(rows: list[Row]) -> list[Row]:
+        return [row for row in rows if row[1] != "background"]
+
+    scenes = [(path, other) for path in material.folder("images", "coco-open", "images")]
+    train = published(material.dataset(own, "train")) + scenes * SCENES
+    for name in (leaves, "deepweeds-128"):
+        rows = some(published(material.dataset(name, "train")), ELSEWHERE)
+        train += [(path, other) for path, _ in rows]
+    elsewhere = [
+        *published(material.dataset(leaves, "val")),
+        *material.dataset("deepweeds-128", "val"),
+        *((path, other) for path in material.folder("images", "vww01-open")),
+        *((path, other) for path in material.folder("research-only", "imagenet-samples-256")),
+    ]
+    return {
+        "train": train,
+        "test": material.dataset(own, test),
+        "others": [(path, other) for path, _ in elsewhere],
+    }
+
+
+MODELS = {"bean-leaf": bean, "apple-leaf": apple, "weeds": weeds}
+
+
+def write(path: Path, head: str, rows: Iterable[tuple[Path, str]]) -> None:
+    """A CSV file with absolute paths."""
+    with path.open("w", newline="") as file:
+        table = csv.writer(file)
+        if head:
+            table.writerow(["path", head])
+        table.writerows((str(where.resolve()), value) for where, value in rows)
+
+
+def source(path: Path) -> str:
+    """The data set's folder."""
+    parts = [part for part in path.parts if part != "images"]
+    above = [part for part in parts if part in ("datasets", "research-only", "testdata")][-1]
+    return parts[parts.index(above) + 1]
+
+
+def main() -> None:
+    """Write the lists of all models."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--testdata", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    given = parser.parse_args()
+    for name, lists in MODELS.items():
+        folder = given.out / name
+        folder.mkdir(parents=True, exist_ok=True)
+        for part, rows in lists(Material(given.testdata)).items():
+            write(folder / f"{part}.csv", "", rows)
+            if part == "others":
+                write(folder / "sources.csv", "source", ((path, source(path)) for path, _ in rows))
+
+
+if __name__ == "__main__":
+    main()
