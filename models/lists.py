@@ -1,4 +1,4 @@
-"""The test material -> lists of pictures per model: `python models/lists.py --testdata DIR --out DIR`.
+"""The test material -> lists of pictures: `python models/lists.py --testdata DIR --out DIR`.
 
 Writes NAME/train.csv and NAME/test.csv (path,label), NAME/others.csv (pictures from elsewhere,
 with the label that turns them away) and NAME/sources.csv (path,source: slices of the latter).

@@ -18,8 +18,8 @@ MAGIC = 0x1950A86A20F9469CFC6C
 STORAGES = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
 
 Arrays = dict[str, npt.NDArray[Any]]
-View = tuple[str, int, tuple[int, ...]]
-"""Storage's key, first value, shape; always contiguous."""
+View = tuple[str, int, tuple[int, ...], tuple[int, ...]]
+"""Storage's key, first value, shape, and values from one to the next along each axis."""
 
 
 def read(path: Path) -> Arrays:
@@ -44,10 +44,17 @@ def _read(file: BinaryIO) -> Arrays:
         if int.from_bytes(file.read(8), "little") != count:
             raise ValueError("a storage has another size than it says")
         values[key] = np.frombuffer(file.read(count * kind.itemsize), kind, count)
-    return {
-        name: values[key][start : start + int(np.prod(shape))].reshape(shape)
-        for name, (key, start, shape) in views.items()
-    }
+    return {name: _array(values[key], *view) for name, (key, *view) in views.items()}
+
+
+def _array(
+    values: npt.NDArray[Any], start: int, shape: tuple[int, ...], steps: tuple[int, ...]
+) -> npt.NDArray[Any]:
+    last = start + sum((n - 1) * step for n, step in zip(shape, steps, strict=True))
+    if start < 0 or last >= len(values) or min((*shape, *steps), default=1) < 1:
+        raise ValueError("a tensor reaches beyond its storage")
+    strides = [step * values.itemsize for step in steps]
+    return np.lib.stride_tricks.as_strided(values[start:], shape, strides).copy()
 
 
 class _Weights(pickle.Unpickler):
@@ -73,7 +80,4 @@ class _Weights(pickle.Unpickler):
 
 
 def _view(key: str, start: int, shape: tuple[int, ...], steps: tuple[int, ...], *_: Any) -> View:
-    wanted = [int(np.prod(shape[axis + 1 :])) for axis in range(len(shape))]
-    if list(steps) != wanted:
-        raise ValueError("a tensor is not contiguous")
-    return key, start, shape
+    return key, start, shape, steps

@@ -58,9 +58,20 @@ def write(path: Path, weights: dict[str, Any], values: "np.ndarray[Any, Any]") -
 
 def test_a_tensor_comes_back_as_an_array(tmp_path: Path) -> None:
     values = np.arange(6, dtype=np.float32)
-    tensor = Tensor(Storage("7", 6), (2, 3), (3, 1))
-    read = torch_file.read(write(tmp_path / "w.pth", {"a.weight": tensor}, values))
+    tensors = {
+        "a.weight": Tensor(Storage("7", 6), (2, 3), (3, 1)),
+        "turned": Tensor(Storage("7", 6), (3, 2), (1, 3)),
+    }
+    read = torch_file.read(write(tmp_path / "w.pth", tensors, values))
     np.testing.assert_array_equal(read["a.weight"], values.reshape(2, 3))
+    np.testing.assert_array_equal(read["turned"], values.reshape(2, 3).T)
+
+
+def test_a_tensor_beyond_its_storage_is_refused(tmp_path: Path) -> None:
+    tensor = Tensor(Storage("7", 6), (2, 4), (4, 1))
+    path = write(tmp_path / "w.pth", {"a.weight": tensor}, np.zeros(6, np.float32))
+    with pytest.raises(FatalError, match="reaches beyond"):
+        torch_file.read(path)
 
 
 def test_a_file_that_would_run_code_is_refused_before_it_does(tmp_path: Path) -> None:
@@ -84,5 +95,5 @@ def test_a_cut_file_is_refused(tmp_path: Path) -> None:
     whole = lite.imagenet().read_bytes()
     path = tmp_path / "cut.pth"
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(FatalError, match="cut.pth"):
+    with pytest.raises(FatalError, match=r"cut\.pth"):
         torch_file.read(path)
