@@ -12,17 +12,20 @@ A_PATH = click.Path(path_type=Path)
 @click.argument("picture", type=A_PATH)
 @click.option("--out", type=A_PATH, required=True, help="FILE.png to write.")
 @click.option("--label", help="Why this one; default: the label that MODEL gives PICTURE.")
-def explain_command(model: Path, picture: Path, out: Path, label: str | None) -> None:
+@click.option("--keras", type=A_PATH, help="The .keras or .h5 of MODEL: adds its Grad-CAM.")
+def explain_command(
+    model: Path, picture: Path, out: Path, label: str | None, keras: Path | None
+) -> None:
     """Draw which parts of PICTURE the answer of MODEL (a .tflite classifier) stands on.
 
     A window slides over the picture; where the label's probability falls when it is covered, the
-    drawing is red, where it rises, blue.
+    drawing is red, where it rises, blue. With --keras, a third part shows Grad-CAM.
     """
     from converter import files
     from converter.explain import explain, write
 
     files.check_writable(out)
-    found = explain(model, picture, label)
+    found = explain(model, picture, label, keras)
     write(found, out)
     click.echo(
         f"{picture.name}: {found.label} {found.score:.2f}, {found.covered:.2f} with the worst "

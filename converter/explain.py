@@ -2,7 +2,8 @@
 
 Occlusion (Zeiler and Fergus 2014, Visualizing and understanding convolutional networks): a window
 of the picture's mean colour slides over what the network sees; where the probability falls, there
-was the evidence. It asks the int8 file itself, as the device runs it, and needs no gradients.
+was the evidence. It asks the int8 file itself, as the device runs it, and needs no gradients. Given
+the Keras model too, Grad-CAM on that stands beside it.
 """
 
 from dataclasses import dataclass
@@ -47,12 +48,17 @@ class Explanation:
     """(height, width, 3) B,G,R: the picture as the network sees it."""
     covered: float
     """The same with the worst window covered."""
+    gradients: Heat | None = None
+    """Grad-CAM of the Keras model, 0..1."""
 
 
-def explain(model: Path, picture: Path, label: str | None = None) -> Explanation:
+def explain(
+    model: Path, picture: Path, label: str | None = None, keras: Path | None = None
+) -> Explanation:
     """Why `picture` is `label`; without one, the label that the model gives it.
 
-    Raises FatalError where the model is no classifier, lacks the label, or the picture is none.
+    `keras` is the model that `model` was made of. Raises FatalError where the model is no
+    classifier, lacks the label, the picture is none, or `keras` is another model.
     """
     loaded = load(model)
     contract = loaded.contract
@@ -68,8 +74,26 @@ def explain(model: Path, picture: Path, label: str | None = None) -> Explanation
     whole = _chances(network, contract, pixels[None])[0]
     place = int(whole.argmax()) if label is None else contract.labels.index(label)
     left, covered = _covering(network, contract, pixels, place)
-    shown, score = _shown(pixels, contract), float(whole[place])
-    return Explanation(contract.labels[place], score, score - left, shown, covered)
+    seen, score = _shown(pixels, contract), float(whole[place])
+    gradients = None if keras is None else _gradients(keras, contract, pixels, place)
+    return Explanation(contract.labels[place], score, score - left, seen, covered, gradients)
+
+
+def _gradients(keras: Path, contract: Contract, pixels: Pixels, place: int) -> Heat:
+    from converter.gradcam import grad_cam
+    from converter.keras_files import Loading, open_model
+
+    network = open_model(Loading(keras))
+    given = pixels if pixels.ndim == 3 else pixels[..., None]
+    taken, answers = tuple(network.input_shape[1:]), int(network.output_shape[-1])
+    if taken != given.shape or answers != len(contract.labels):
+        raise FatalError(
+            f"--keras {keras}: takes {taken} and has {answers} outputs; the model has "
+            f"{given.shape} and {len(contract.labels)} labels: it was made of another"
+        )
+    mean, std = (np.asarray(part, np.float32) for part in (contract.input.mean, contract.input.std))
+    inputs = ((given - mean) / std)[None].astype(np.float32)
+    return np.asarray(grad_cam(network, inputs, np.array([place]))[0], np.float32)
 
 
 def _covering(
@@ -119,25 +143,32 @@ def _shown(pixels: Pixels, contract: Contract) -> Image:
 
 
 def draw(found: Explanation) -> Image:
-    """The picture as the network sees it, and beside it the same with the evidence.
+    """The picture as the network sees it, beside it the same with the evidence, and Grad-CAM's.
 
-    Red: covered there, the probability falls; blue: it rises. The strongest is opaque.
+    Red: covered there, the probability falls; blue: it rises. The strongest is opaque. Grad-CAM
+    knows red alone.
     """
     height, width = found.seen.shape[:2]
     size = (max(1, round(width * SHOWN / height)), SHOWN)
     seen = np.asarray(cv2.resize(found.seen, size, interpolation=cv2.INTER_CUBIC), np.uint8)
-    heat = cv2.resize(found.heat, size, interpolation=cv2.INTER_LINEAR)
-    strength = np.abs(heat) / max(1 / 256, float(np.abs(heat).max()))
-    colour = np.where(heat[..., None] > 0, (0, 0, 255), (255, 0, 0))
-    share = 0.7 * strength[..., None]
-    marked = (seen * (1 - share) + colour * share).astype(np.uint8)
+    heats = [found.heat] if found.gradients is None else [found.heat, found.gradients]
+    row = np.hstack([seen, *(marked(seen, heat) for heat in heats)])
     text = f"{found.label} {found.score:.2f}, {found.covered:.2f} with the worst window covered"
-    head = np.full((HEAD, 2 * size[0], 3), 255, np.uint8)
+    head = np.full((HEAD, row.shape[1], 3), 255, np.uint8)
     plain = text.encode("ascii", "replace").decode()
     cv2.putText(
         head, plain, (8, HEAD - 9), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA
     )
-    return np.vstack([head, np.hstack([seen, marked])])
+    return np.vstack([head, row])
+
+
+def marked(seen: Image, heat: Heat) -> Image:
+    """(height, width, 3) B,G,R with the evidence over it: red for, blue against."""
+    sized = cv2.resize(heat, (seen.shape[1], seen.shape[0]), interpolation=cv2.INTER_LINEAR)
+    strength = np.abs(sized) / max(1 / 256, float(np.abs(sized).max()))
+    colour = np.where(sized[..., None] > 0, (0, 0, 255), (255, 0, 0))
+    share = 0.7 * strength[..., None]
+    return (seen * (1 - share) + colour * share).astype(np.uint8)
 
 
 def write(found: Explanation, out: Path) -> None:

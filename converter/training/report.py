@@ -2,12 +2,14 @@
 
 import base64
 import html
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 import cv2
 import numpy as np
 
+from converter.explain import Heat, marked
 from converter.measure import Scores, accuracy, confusion
 from converter.page import STYLE
 from converter.plots import heat_map
@@ -80,15 +82,15 @@ def lines(report: dict[str, Any]) -> list[str]:
     return found
 
 
-def as_html(report: dict[str, Any], test: Part) -> bytes:
-    """One page that needs no other file."""
+def as_html(report: dict[str, Any], test: Part, heats: Sequence[Heat]) -> bytes:
+    """One page that needs no other file. `heats` say where each mistake came from."""
     title = html.escape(f"{report['model']}: trained")
     shown = "".join(
-        f'<figure style="display:inline-block;width:9rem;margin:.4rem;vertical-align:top">'
-        f'<img src="data:image/jpeg;base64,{_jpeg(test, one["row"])}" style="width:100%">'
+        f'<figure style="display:inline-block;width:16rem;margin:.4rem;vertical-align:top">'
+        f'<img src="data:image/jpeg;base64,{_jpeg(test, one["row"], heat)}" style="width:100%">'
         f"<figcaption>{html.escape(one['truth'])} taken for {html.escape(one['answer'])} "
         f"{one['score']:.2f}</figcaption></figure>"
-        for one in report["mistakes"]
+        for one, heat in zip(report["mistakes"], heats, strict=True)
     )
     options = "".join(
         f"<tr><td>{k}</td><td>{html.escape(v)}</td></tr>" for k, v in report["options"].items()
@@ -99,11 +101,13 @@ def as_html(report: dict[str, Any], test: Part) -> bytes:
         f"<pre>{html.escape(chr(10).join(lines(report)))}</pre>\n"
         "<h2>Confusion</h2><p>Rows are the truth, columns the answers, in the same order.</p>"
         f"{heat_map(report['labels'], report['confusion'])}\n"
-        f"<h2>The surest mistakes</h2>{shown or '<p>None.</p>'}\n"
+        "<h2>The surest mistakes</h2><p>Right of each, in red, what the answer stands on "
+        f"(Grad-CAM).</p>{shown or '<p>None.</p>'}\n"
         f"<h2>Options</h2><table>{options}</table>\n</body></html>\n"
     ).encode()
 
 
-def _jpeg(test: Part, row: int) -> str:
-    image = cv2.cvtColor(np.asarray(test.pixels[row]), cv2.COLOR_RGB2BGR)
-    return base64.b64encode(cv2.imencode(".jpg", image)[1].tobytes()).decode()
+def _jpeg(test: Part, row: int, heat: Heat) -> str:
+    image = np.asarray(cv2.cvtColor(np.asarray(test.pixels[row]), cv2.COLOR_RGB2BGR), np.uint8)
+    both = np.hstack([image, marked(image, heat)])
+    return base64.b64encode(cv2.imencode(".jpg", both)[1].tobytes()).decode()

@@ -1,6 +1,7 @@
 """Labelled pictures in, a Keras CNN and the report of its test out."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from converter import files
+from converter.explain import Heat
+from converter.gradcam import grad_cam
 from converter.training.fit import fit
 from converter.training.networks import network
 from converter.training.options import TrainOptions
-from converter.training.pictures import load
+from converter.training.pictures import Sets, load
 from converter.training.report import as_html, facts
 
 
@@ -47,5 +50,15 @@ def train(data: Path, out: Path, options: TrainOptions | None = None) -> Trained
     report["model"] = out.name
     page = out.with_suffix(".train.html")
     files.write_whole(out.with_suffix(".train.json"), json.dumps(report, indent=1).encode())
-    files.write_whole(page, as_html(report, sets.test))
+    files.write_whole(page, as_html(report, sets.test, _heats(classifier, sets, report)))
     return Trained(out, report, page)
+
+
+def _heats(classifier: Any, sets: Sets, report: dict[str, Any]) -> Sequence[Heat]:
+    """Where each of the report's mistakes comes from."""
+    mistakes = report["mistakes"]
+    if not mistakes:
+        return []
+    pixels = sets.test.pixels[[one["row"] for one in mistakes]].astype(np.float32)
+    answers = np.array([sets.labels.index(one["answer"]) for one in mistakes])
+    return list(grad_cam(classifier, pixels, answers))

@@ -1,10 +1,13 @@
 """`converter explain`: the evidence lies where the thing is, on real pictures and int8 files."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from skimage import data
 
 from converter.explain import HEAD, SHOWN, Explanation, explain
 from edge import catalog
@@ -12,6 +15,7 @@ from tests.conftest import REPOSITORY
 from tests.integration.converter.conftest import Run
 
 PERSON = REPOSITORY / "models/person/model.tflite"
+KERAS = REPOSITORY / "models/person/person.keras"
 
 
 @pytest.fixture(scope="module")
@@ -66,14 +70,54 @@ def test_the_drawing_has_both_halves_and_a_line_of_text(
     assert (drawn[:HEAD] < 100).any() and not np.array_equal(seen, marked)
 
 
+@pytest.mark.parametrize("corner", [(0, 0), (1, 1)])
+def test_grad_cam_follows_the_person(corner: tuple[int, int], tmp_path: Path) -> None:
+    """A photograph in one quarter of a grey picture; TensorFlow in a process of its own."""
+    photograph = cv2.cvtColor(data.astronaut(), cv2.COLOR_RGB2BGR)
+    canvas = np.full((512, 512, 3), 128, np.uint8)
+    top, left = corner
+    canvas[256 * top :, 256 * left :][:256, :256] = cv2.resize(photograph, (256, 256))
+    cv2.imwrite(str(tmp_path / "astronaut.png"), canvas)
+    script = f"""
+from pathlib import Path
+from converter.explain import explain
+found = explain(
+    Path({str(PERSON)!r}), Path({str(tmp_path / "astronaut.png")!r}), "person",
+    Path({str(KERAS)!r}),
+)
+rows, columns = found.gradients.sum(axis=1), found.gradients.sum(axis=0)
+half = len(rows) // 2
+print(int(rows[half:].sum() > rows[:half].sum()), int(columns[half:].sum() > columns[:half].sum()))
+"""
+    command = [sys.executable, "-c", script]
+    told = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert told.returncode == 0, told.stderr
+    assert tuple(map(int, told.stdout.split()[-2:])) == corner
+
+
+def test_with_the_keras_model_the_drawing_has_a_third_part(
+    converter: Run, testdata: Path, tmp_path: Path
+) -> None:
+    picture = next((testdata / "images/vww01-open/person").glob("*.png"))
+    out = tmp_path / "why.png"
+    told = converter("explain", PERSON, picture, "--out", out, "--keras", KERAS)
+    assert told.returncode == 0, told.stderr
+    drawn = cv2.imread(str(out))
+    assert drawn is not None and drawn.shape == (HEAD + SHOWN, 3 * SHOWN, 3)
+    parts = [drawn[HEAD:, SHOWN * part : SHOWN * (part + 1)] for part in range(3)]
+    assert not np.array_equal(parts[1], parts[2]) and not np.array_equal(parts[0], parts[2])
+
+
 def test_what_cannot_be_explained_is_said_in_one_line(
     converter: Run, ssd: Path, testdata: Path, tmp_path: Path
 ) -> None:
     picture, out = testdata / "images/coral/cat.bmp", tmp_path / "why.png"
+    resnet = testdata / "models/mlperf-tiny/ic_resnet8/pretrainedResnet.h5"
     (tmp_path / "no.jpg").write_text("no picture")
     for arguments, reason in (
         ((ssd, picture, "--out", out), "is a detector"),
         ((PERSON, picture, "--out", out, "--label", "cat"), "--label cat: "),
+        ((PERSON, picture, "--out", out, "--keras", resnet), "it was made of another"),
         ((PERSON, tmp_path / "no.jpg", "--out", out), "is no readable picture"),
         ((PERSON, picture, "--out", tmp_path / "x/why.png"), "there is no such folder"),
     ):
