@@ -11,7 +11,10 @@ from converter.metadata import with_metadata
 from edge.model import GOLDEN_FILE, Contract, sealed
 from edge.runtime.litert import LiteRt
 
-GOLDEN_PICTURES = 4
+GOLDEN_PICTURES = (2, 4)
+"""At least and at most."""
+GOLDEN_BYTES = 160_000
+"""What they may take of the file, where the least allows."""
 
 
 def pack(flatbuffer: bytes, contract: Contract, pictures: Pixels) -> bytes:
@@ -41,7 +44,9 @@ def pack_detector(
 def golden(flatbuffer: bytes, contract: Contract, pictures: Pixels) -> bytes:
     """golden.npz: input tensors and the raw outputs that CPU inference gives for them."""
     network = LiteRt("int8 model", flatbuffer, threads=1)
-    feed = Feed(pictures[:GOLDEN_PICTURES], contract.input)
+    least, most = GOLDEN_PICTURES
+    count = min(most, max(least, GOLDEN_BYTES // pictures[0].nbytes))
+    feed = Feed(pictures[:count], contract.input)
     inputs = [tensor[0] for tensor in feed.tensors(network)]
     outputs = [network.infer(tensor[None])[0][0] for tensor in inputs]
     archive = io.BytesIO()
