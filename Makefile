@@ -41,6 +41,10 @@ models: $(VENV)/.installed-demo
 	$(BIN)/converter convert models/person/person.keras --data build/views \
 		--labels no_person,person --normalize -1..1 --thresholds person=0.5 --name person \
 		--out models/person/model.tflite
+	$(BIN)/python models/lists.py --testdata ../shared/testdata --out build/lists
+	for model in bean-leaf apple-leaf weeds; do \
+		PATH="$$PWD/$(BIN):$$PATH" models/$$model/recipe build/lists || exit 1; \
+	done
 
 $(VENV)/.installed-demo: pyproject.toml
 	@echo "== a Python environment in $(VENV), with TensorFlow for the converter"

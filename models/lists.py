@@ -1,8 +1,8 @@
 """The test material -> lists of pictures: `python models/lists.py --testdata DIR --out DIR`.
 
-Writes NAME/train.csv and NAME/test.csv (path,label), NAME/others.csv (pictures from elsewhere,
-with the label that turns them away) and NAME/sources.csv (path,source: slices of the latter).
-Nothing in test.csv or others.csv is in train.csv. The pictures stay where they are.
+Writes NAME/train.csv and NAME/test.csv (path,label), and for the leaf models NAME/all.csv (the test
+pictures and those from elsewhere, with the label that turns them away) and NAME/sources.csv
+(path,source: slices of it). Nothing that measures trains. The pictures stay where they are.
 """
 
 from __future__ import annotations
@@ -84,11 +84,9 @@ def _leaf(material: Material, own: str, leaves: str, test: str, other: str) -> d
         *((path, other) for path in material.folder("images", "vww01-open")),
         *((path, other) for path in material.folder("research-only", "imagenet-samples-256")),
     ]
-    return {
-        "train": train,
-        "test": material.dataset(own, test),
-        "others": [(path, other) for path, _ in elsewhere],
-    }
+    measured = material.dataset(own, test)
+    everything = measured + [(path, other) for path, _ in elsewhere]
+    return {"train": train, "test": measured, "all": everything}
 
 
 MODELS = {"bean-leaf": bean, "apple-leaf": apple, "weeds": weeds}
@@ -121,7 +119,7 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for part, rows in lists(Material(given.testdata)).items():
             write(folder / f"{part}.csv", "", rows)
-            if part == "others":
+            if part == "all":
                 write(folder / "sources.csv", "source", ((path, source(path)) for path, _ in rows))
 
 
