@@ -28,7 +28,7 @@ class TrainOptions:
     test: Path | None = None
     """Pictures that measure the finished network, used for nothing else; empty: a part."""
     labels: tuple[str, ...] = ()
-    backbone: Backbone = "mobilenet-0.25"
+    backbone: Backbone = "efficientnet-lite0-small"
     weights: str = "imagenet"
     """imagenet (EfficientNet-Lite0's are installed, Keras downloads the others), none, or a file of
     the backbone's weights."""
