@@ -37,11 +37,11 @@ Floats = NDArray[np.float32]
 class Views(keras.utils.PyDataset):  # type: ignore[misc]
     """Batches of fresh random views with their targets; the seed fixes every one."""
 
-    def __init__(self, part: pictures.Part, teacher: keras.Model, epochs: int) -> None:
+    def __init__(self, part: pictures.Part, teacher: keras.Model, epochs: int, seed: int) -> None:
         super().__init__(workers=1)
         self._part = part
         self._teacher = teacher
-        self._seeds = np.random.SeedSequence(pictures.SEED).spawn(epochs * BATCHES_PER_EPOCH)
+        self._seeds = np.random.SeedSequence(seed).spawn(epochs * BATCHES_PER_EPOCH)
         self._epoch = 0
 
     def __len__(self) -> int:
@@ -89,9 +89,9 @@ def known_views(part: pictures.Part) -> tuple[Floats, Floats]:
     return inputs, np.array([view.person for view in known], np.float32)
 
 
-def train(testdata: Path, epochs: int) -> keras.Model:
+def train(testdata: Path, epochs: int, seed: int) -> keras.Model:
     """Fit the student; the weights of its best validation epoch."""
-    keras.utils.set_random_seed(pictures.SEED)
+    keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
     tf.config.threading.set_intra_op_parallelism_threads(THREADS)
     training, held = pictures.load(testdata, pictures.SEED)
@@ -119,7 +119,7 @@ def train(testdata: Path, epochs: int) -> keras.Model:
         restore_best_weights=True,
         start_from_epoch=int(epochs * SETTLED),
     )
-    views = Views(training, teacher, epochs)
+    views = Views(training, teacher, epochs, seed)
     model.fit(views, epochs=epochs, validation_data=known, callbacks=[best], verbose=2)
     return student
 
@@ -130,12 +130,13 @@ def main() -> int:
     parser.add_argument("--testdata", type=Path, required=True, help="the test material's folder")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("person.keras"))
     parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--seed", type=int, default=pictures.SEED, help="the split stays the same")
     arguments = parser.parse_args()
     if not arguments.out.parent.is_dir():
         click.echo(f"train.py: --out: there is no folder {arguments.out.parent}", err=True)
         return 1
     try:
-        model = train(arguments.testdata, arguments.epochs)
+        model = train(arguments.testdata, arguments.epochs, arguments.seed)
     except FileNotFoundError as error:
         missing = error.filename or error
         click.echo(f"train.py: --testdata: {missing} is not there or cannot be read", err=True)
