@@ -19,7 +19,8 @@ def top_1(samples: Path, every: int = 5) -> float:
     """Share of every fifth sample that gets its own label, stretched to the network's square."""
     rows = list(csv.DictReader((samples / "labels.csv").read_text().splitlines()))
     rows = [row for row in rows if (samples / row["file"]).exists()][::every]
-    images = [cv2.imread(str(samples / row["file"]), cv2.IMREAD_COLOR_RGB) for row in rows]
+    files = [str(samples / row["file"]) for row in rows]
+    images = [np.asarray(cv2.imread(file, cv2.IMREAD_COLOR_RGB)) for file in files]
     pixels = np.stack([cv2.resize(image, (SIDE, SIDE)) for image in images])
     body = lite.body(SIDE, lite.WHOLE)
     lite.load(body, lite.imagenet())

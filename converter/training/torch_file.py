@@ -15,7 +15,10 @@ import numpy.typing as npt
 from edge.errors import FatalError
 
 MAGIC = 0x1950A86A20F9469CFC6C
-STORAGES = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
+STORAGES: dict[str, np.dtype[Any]] = {
+    "FloatStorage": np.dtype("<f4"),
+    "LongStorage": np.dtype("<i8"),
+}
 
 Arrays = dict[str, npt.NDArray[Any]]
 View = tuple[str, int, tuple[int, ...], tuple[int, ...]]
@@ -44,12 +47,11 @@ def _read(file: BinaryIO) -> Arrays:
         if int.from_bytes(file.read(8), "little") != count:
             raise ValueError("a storage has another size than it says")
         values[key] = np.frombuffer(file.read(count * kind.itemsize), kind, count)
-    return {name: _array(values[key], *view) for name, (key, *view) in views.items()}
+    return {name: _array(values[view[0]], view) for name, view in views.items()}
 
 
-def _array(
-    values: npt.NDArray[Any], start: int, shape: tuple[int, ...], steps: tuple[int, ...]
-) -> npt.NDArray[Any]:
+def _array(values: npt.NDArray[Any], view: View) -> npt.NDArray[Any]:
+    _, start, shape, steps = view
     last = start + sum((n - 1) * step for n, step in zip(shape, steps, strict=True))
     if start < 0 or last >= len(values) or min((*shape, *steps), default=1) < 1:
         raise ValueError("a tensor reaches beyond its storage")
@@ -75,7 +77,7 @@ class _Weights(pickle.Unpickler):
 
     def persistent_load(self, pid: Any) -> str:
         _, kind, key, _, count, _ = pid
-        self.storages[key] = (STORAGES[kind], count)
+        self.storages[str(key)] = (STORAGES[str(kind)], int(count))
         return str(key)
 
 

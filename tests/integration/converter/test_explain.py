@@ -3,11 +3,12 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-from skimage import data
+from skimage import data as photographs
 
 from converter.explain import HEAD, SHOWN, Explanation, explain
 from edge import catalog
@@ -15,6 +16,7 @@ from tests.conftest import REPOSITORY
 from tests.integration.converter.conftest import Run
 
 PERSON = REPOSITORY / "models/person/model.tflite"
+PHOTOGRAPH: np.ndarray[Any, Any] = photographs.astronaut()  # type: ignore[no-untyped-call]
 KERAS = REPOSITORY / "models/person/person.keras"
 
 
@@ -73,7 +75,7 @@ def test_the_drawing_has_both_halves_and_a_line_of_text(
 @pytest.mark.parametrize("corner", [(0, 0), (1, 1)])
 def test_grad_cam_follows_the_person(corner: tuple[int, int], tmp_path: Path) -> None:
     """A photograph in one quarter of a grey picture; TensorFlow in a process of its own."""
-    photograph = cv2.cvtColor(data.astronaut(), cv2.COLOR_RGB2BGR)
+    photograph = cv2.cvtColor(PHOTOGRAPH, cv2.COLOR_RGB2BGR)
     canvas = np.full((512, 512, 3), 128, np.uint8)
     top, left = corner
     canvas[256 * top :, 256 * left :][:256, :256] = cv2.resize(photograph, (256, 256))

@@ -28,10 +28,13 @@ class Named:
 
 class Tensor:
     def __init__(self, storage: Storage, shape: tuple[int, ...], steps: tuple[int, ...]) -> None:
-        self.parts = (storage, 0, shape, steps, False, OrderedDict())
+        self.parts: tuple[Any, ...] = (storage, 0, shape, steps, False, OrderedDict())
 
 
-class Pickler(pickle._Pickler):
+PYTHON_PICKLER: Any = pickle._Pickler
+
+
+class Pickler(PYTHON_PICKLER):  # type: ignore[misc]
     """Writes names that need not exist here."""
 
     def persistent_id(self, obj: Any) -> Any:
