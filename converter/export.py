@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from converter.keras_files import Network
+from converter.negation import without_negation
 from edge.errors import FatalError
 from edge.runtime.litert import LiteRt
 
@@ -39,7 +40,7 @@ def to_float_tflite(network: Network) -> FloatModel:
     binary = frozen.outputs[0].shape.num_elements() == 1
     if binary:
         frozen = _freeze(network, _as_two(network, last == "Sigmoid"))
-    flatbuffer = _convert(network, frozen)
+    flatbuffer = without_negation(_convert(network, frozen))
     _compare(network, frozen, flatbuffer)
     probabilities = last in {"Softmax", "Sigmoid"}
     return FloatModel(
