@@ -93,6 +93,11 @@ CONVERT_OPTIONS = (
         type=A_PATH,
         help="Calibrate with these pictures and measure on all of --data; else on a part of it.",
     ),
+    click.option(
+        "--unlabelled",
+        type=A_PATH,
+        help="With --effort max: more pictures to learn from, labels not needed; measures nothing.",
+    ),
     click.option("--negatives", type=A_PATH, help="Pictures of nothing known: set the reject."),
     click.option(
         "--count",

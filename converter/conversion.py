@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from converter import files, gate, measurement, page, report
+from converter.choice import Candidate, best
 from converter.edge_tpu import readiness
 from converter.measurement import Pair
 from converter.options import Options
 from converter.pack import pack
 from converter.preparation import Prepared, check, named, prepare
 from converter.probe import better_normalizations
-from converter.recovery import Bench, Candidate, Recovered, best, recovered
+from converter.recovery import Bench, Recovered, recovered
 from converter.workshop import Workshop
 from edge.model import Contract
 
@@ -45,7 +46,9 @@ def convert(model: Path, data: Path, out: Path, options: Options | None = None) 
             prepared.contract,
             split.calibration.pixels,
             split.choosing.pixels,
+            split.unseen,
             options,
+            prepared.unlabelled.pixels if prepared.unlabelled else None,
         )
         tried = recovered(bench, prepared)
         chosen = best(tried.candidates)
@@ -87,6 +90,7 @@ def _context(
             "choosing": len(split.choosing.paths),
             "measured_on": len(split.held_out.paths),
             "measured_apart": split.apart,
+            "unlabelled": prepared.unlabelled.facts() if prepared.unlabelled else None,
         },
     }
 

@@ -50,6 +50,8 @@ class Options:
     """Height and width, where the model leaves them open."""
     output: str = ""
     """The name of the output to convert, where the model has several."""
+    unlabelled: Path | None = None
+    """More pictures like those of the camera, for fine-tuning to learn from; labels not needed."""
     negatives: Path | None = None
     """A folder of pictures that show none of the labels: they set the reject threshold."""
     trusted: bool = False

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from converter import data as pictures
-from converter import files
+from converter import files, unlabelled
 from converter.data import Photos, Rows
 from converter.options import Options, statistics
 from converter.scan import Scan, refuse_code, refuse_out_of_scope, scan
+from converter.unlabelled import Unlabelled
 from converter.workshop import Workshop
 from edge.errors import FatalError
 from edge.head import OutputContract
@@ -35,6 +37,12 @@ class Split:
     apart: bool
     """Whether every held-out picture is used for measuring alone."""
 
+    @property
+    def unseen(self) -> npt.NDArray[np.bool_]:
+        """(n,) which of the choosing pictures do not calibrate."""
+        calibrating = set(self.calibration.paths)
+        return np.array([path not in calibrating for path in self.choosing.paths], np.bool_)
+
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
@@ -45,6 +53,7 @@ class Prepared:
     contract: Contract
     photos: Photos
     split: Split
+    unlabelled: Unlabelled | None
     sigmoid: bool
     """Whether the outputs are independent of each other."""
     notes: tuple[str, ...]
@@ -59,6 +68,7 @@ def check(model: Path, data: Path, out: Path, options: Options) -> tuple[Scan, p
         refuse_code(found)
     files.check_writable(out)
     statistics(options.normalize or "none", options.color)
+    unlabelled.check(options.unlabelled, options.effort)
     name_for(out, options)
     return found, pictures.find(data, options.labels)
 
@@ -92,7 +102,16 @@ def prepare(
     if info["sigmoid"]:
         notes.append("the network ends in sigmoid: its labels do not exclude each other")
     parts = _split(photos, contract, scratch, options)
-    return Prepared(network, contract, photos, parts, info["sigmoid"], tuple(notes))
+    more = _more(parts, contract, scratch, options)
+    return Prepared(network, contract, photos, parts, more, info["sigmoid"], tuple(notes))
+
+
+def _more(parts: Split, contract: Contract, scratch: Path, options: Options) -> Unlabelled | None:
+    """What `--unlabelled` gives to learn from."""
+    if options.unlabelled is None:
+        return None
+    known = (parts.choosing, parts.held_out)
+    return unlabelled.read(options.unlabelled, contract.input, known, scratch, options.progress)
 
 
 def _normalization(found: Scan, options: Options) -> tuple[str, list[str]]:

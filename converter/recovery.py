@@ -1,26 +1,23 @@
-"""A float network and pictures -> int8 candidates, and the one that strays least from float.
+"""A float network and pictures -> int8 candidates, compared with float.
 
-Candidates are compared on pictures that do not measure, a third of which did not calibrate
-either: by how many labels they change, then by how far their probabilities lie from the float
-network's. Accuracy on some hundred pictures cannot tell candidates apart, and would be chosen by
-luck.
+They are compared on pictures that do not measure, a third of which did not calibrate either.
 """
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from converter import ranges
 from converter.bias import correct
+from converter.choice import CORRECTED, Candidate
 from converter.data import Pixels
 from converter.equalize import equalized
 from converter.flatbuffer import Ranges, unpack, with_ranges
-from converter.measure import Feed, Scores, agreement, divergences, scores
+from converter.measure import Feed, Scores, divergences, scores
 from converter.options import Options
 from converter.preparation import Prepared
 from converter.rounding import round_for
@@ -35,12 +32,8 @@ CORRECTION_PICTURES = 32
 
 PERCENTILE = 0.99999
 
-CORRECTED = " + bias correction"
 ROUNDED = " + weight rounding"
 TUNED = " + fine-tuning"
-
-PROVEN = 2.0
-"""Standard errors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +45,11 @@ class Bench:
     contract: Contract
     calibration: Pixels
     choosing: Pixels
+    unseen: npt.NDArray[np.bool_]
+    """(n,) which of the choosing pictures do not calibrate."""
     options: Options
+    unlabelled: Pixels | None = None
+    """More pictures, to learn from."""
 
     def feed(self, pixels: Pixels) -> Feed:
         """Pictures as this network takes them."""
@@ -69,40 +66,8 @@ class Made:
     flatbuffer: bytes
     started: float
     """time.monotonic() when its making began."""
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """One way to int8 and what it gave on the choosing pictures."""
-
-    name: str
-    network: bytes
-    """The float flatbuffer that it was made from."""
-    flatbuffer: bytes
-    divergences: npt.NDArray[np.float64]
-    """(n,) Kullback-Leibler divergence from the float network for each picture, nats."""
-    agreement: float
-    seconds: float
-
-    @property
-    def divergence(self) -> float:
-        """Mean over the pictures, nats; infinite where a score is not a number."""
-        return float(np.nan_to_num(self.divergences.mean(), nan=np.inf))
-
-    @property
-    def corrected(self) -> bool:
-        """Whether its biases were corrected."""
-        return self.name.endswith(CORRECTED)
-
-    def facts(self) -> dict[str, Any]:
-        """For the report."""
-        return {
-            "name": self.name,
-            "divergence": self.divergence,
-            "agreement": self.agreement,
-            "seconds": round(self.seconds, 1),
-            "bytes": len(self.flatbuffer),
-        }
+    learned: bool = False
+    """Whether it was fine-tuned with the pictures that calibrate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,20 +146,27 @@ def _tuned(bench: Bench, found: list[Candidate], reference: Scores) -> Candidate
     free = (one for one in found if one.corrected and ROUNDED not in one.name)
     start = min(free, key=lambda one: one.divergence)
     started = time.monotonic()
-    names = ("network", "int8", "pixels", "out")
-    paths = {name: bench.scratch / f"tune.{name}" for name in names}
+    paths = {name: bench.scratch / f"tune.{name}" for name in ("network", "int8", "out")}
     paths["network"].write_bytes(start.network)
     paths["int8"].write_bytes(start.flatbuffer)
-    with paths["pixels"].open("wb") as file:
-        np.save(file, bench.calibration)
     request = {name: str(path) for name, path in paths.items()} | {
+        "pixels": _saved(bench),
         "contract": bench.contract.input.model_dump(),
         "kind": bench.contract.output.kind,
     }
     bench.workshop.ask("tune", "fine-tuning", request)
     name = f"{start.name.removesuffix(CORRECTED)}{TUNED}"
-    tuned = Made(name, start.network, paths["out"].read_bytes(), started)
+    tuned = Made(name, start.network, paths["out"].read_bytes(), started, learned=True)
     return _corrected(bench, tuned, reference)
+
+
+def _saved(bench: Bench) -> list[str]:
+    """Files with the pictures to learn from: those that calibrate, and those given for it."""
+    sets = [bench.calibration] + ([] if bench.unlabelled is None else [bench.unlabelled])
+    paths = [bench.scratch / f"tune.{number}.npy" for number in range(len(sets))]
+    for path, pixels in zip(paths, sets, strict=True):
+        np.save(path, pixels)
+    return [str(path) for path in paths]
 
 
 def _narrowed(bench: Bench, network: bytes, seen: ranges.Observed) -> Iterator[tuple[str, Ranges]]:
@@ -228,8 +200,9 @@ def judge(bench: Bench, made: Made, reference: Scores) -> Candidate:
         made.network,
         made.flatbuffer,
         divergences(bench.contract, reference, answers),
-        agreement(reference, answers),
+        answers.argmax(axis=1) == reference.argmax(axis=1),
         time.monotonic() - made.started,
+        np.full(len(answers), made.learned) & ~bench.unseen,
     )
 
 
@@ -244,34 +217,3 @@ def quantize(bench: Bench, ranged: bytes) -> bytes:
     bench.workshop.ask("quantize", "quantising", request)
     try_file(target, "int8 model")
     return target.read_bytes()
-
-
-def best(found: Sequence[Candidate]) -> Candidate:
-    """Of those that change the fewest labels, the simplest that is not provably further off.
-
-    Labels come first, because they are what the device reports. Then divergence: within one
-    standard error of the difference, picture by picture, two are alike: the rule of one standard
-    error (Breiman et al. 1984, Classification and Regression Trees, section 3.4.3). What was
-    fine-tuned has learned from most of these pictures, so that their labels say nothing for it:
-    it must be provably closer than the best of the others.
-    """
-    if not found:
-        raise FatalError("no int8 candidate could be made")
-    others = [one for one in found if TUNED not in one.name] or list(found)
-    most = max(one.agreement for one in others)
-    pool = [one for one in others if one.agreement == most]
-    closest = min(pool, key=lambda one: one.divergence)
-    chosen = next((one for one in pool if _margin(one, closest) <= 1), closest)
-    for one in found:
-        if TUNED in one.name and one.agreement >= most and _margin(chosen, one) > PROVEN:
-            return one
-    return chosen
-
-
-def _margin(one: Candidate, other: Candidate) -> float:
-    """By how many standard errors, picture by picture, `one` lies further off than `other`."""
-    worse = one.divergences - other.divergences
-    error = float(worse.std() / np.sqrt(len(worse)))
-    if not error:
-        return 0.0 if not worse.mean() else float(np.copysign(np.inf, worse.mean()))
-    return float(worse.mean() / error)

@@ -77,13 +77,20 @@ def summary(facts: dict[str, Any]) -> list[str]:
     lines += [
         f"agreement  {facts['agreement'] * 100:.2f} % same label as float",
         f"measured   on {data['measured_on']} pictures, {apart}; "
-        f"{data['calibration']} calibrated, {data['choosing']} chose",
+        f"{data['calibration']} calibrated, {data['choosing']} chose{_learned(data)}",
         f"latency    float {latency['float']:.2f} ms, int8 {latency['int8']:.2f} ms "
         "(this machine, 1 thread)",
     ]
     if facts["reject"]["chosen"]:
         lines.append(_reject(facts["reject"]))
     return lines + [f"WARNING    {text}" for text in facts["warnings"]]
+
+
+def _learned(data: dict[str, Any]) -> str:
+    row = data["unlabelled"]
+    if row is None:
+        return ""
+    return f"; {row['used']} unlabelled ones to learn from ({row['left_out']} left out: in --data)"
 
 
 def _accuracy(facts: dict[str, Any]) -> list[str]:

@@ -5,6 +5,7 @@ are the truth, so that pictures need no labels. Child process only.
 """
 
 import time
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import cv2
@@ -33,14 +34,15 @@ Reals = npt.NDArray[np.float32]
 Kind = Literal["probabilities", "logits"]
 
 
-def tuned(network: bytes, int8: bytes, feed: Feed, kind: Kind) -> bytes:
+def tuned(network: bytes, int8: bytes, feeds: Sequence[Feed], kind: Kind) -> bytes:
     """The int8 flatbuffer with its weights trained on the pictures; its biases are to be corrected.
 
-    Raises FatalError where the network holds an operator that cannot be trained here.
+    Each batch takes as many pictures from each feed. Raises FatalError where the network holds an
+    operator that cannot be trained here.
     """
     replica = Replica(network, int8)
-    _compare(replica, network, feed)
-    train(replica, feed, kind)
+    _compare(replica, network, feeds[0])
+    train(replica, feeds, kind)
     return _written(replica, int8)
 
 
@@ -52,7 +54,7 @@ def _compare(replica: Replica, network: bytes, feed: Feed) -> None:
         raise FatalError("its replica for training computes something else")
 
 
-def train(replica: Replica, feed: Feed, kind: Kind, rate: float = RATE) -> None:
+def train(replica: Replica, feeds: Sequence[Feed], kind: Kind, rate: float = RATE) -> None:
     """Move the replica's weights to where its int8 answers are closest to its float ones."""
     import keras
     import tensorflow as tf
@@ -72,10 +74,17 @@ def train(replica: Replica, feed: Feed, kind: Kind, rate: float = RATE) -> None:
     random = np.random.default_rng(0)
     started = time.monotonic()
     for _ in range(STEPS):
-        rows = random.integers(0, len(feed.pixels), BATCH)
-        step(tf.constant(normalized(augmented(feed.pixels[rows], random), feed.contract)))
+        drawn = augmented(_batch(feeds, random), random)
+        step(tf.constant(normalized(drawn, feeds[0].contract)))
         if time.monotonic() - started > BUDGET_S:
             return
+
+
+def _batch(feeds: Sequence[Feed], random: np.random.Generator) -> Pixels:
+    """Pictures by chance, BATCH in all."""
+    share = BATCH // len(feeds)
+    drawn = [random.integers(0, len(feed.pixels), share) for feed in feeds]
+    return np.concatenate([feed.pixels[rows] for feed, rows in zip(feeds, drawn, strict=True)])
 
 
 def divergence(wanted: Any, given: Any) -> Any:

@@ -87,9 +87,10 @@ def _tune(request: dict[str, Any]) -> dict[str, Any]:
     from converter.tuning import tuned
     from edge.model import InputContract
 
-    feed = Feed(np.load(request["pixels"]), InputContract.model_validate(request["contract"]))
+    contract = InputContract.model_validate(request["contract"])
+    feeds = [Feed(np.load(path, mmap_mode="r"), contract) for path in request["pixels"]]
     network, int8 = Path(request["network"]).read_bytes(), Path(request["int8"]).read_bytes()
-    Path(request["out"]).write_bytes(tuned(network, int8, feed, request["kind"]))
+    Path(request["out"]).write_bytes(tuned(network, int8, feeds, request["kind"]))
     return {}
 
 

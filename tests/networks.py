@@ -94,6 +94,7 @@ def write_odd_networks(folder: Path) -> None:
         "attention": (image, layers.Dense(2)(layers.Flatten()(look(rows, rows)))),
         "sine": (image, layers.Dense(2)(keras.ops.sin(trunk))),
         "erfinv": (image, layers.Dense(2)(keras.ops.erfinv(trunk))),
+        "normalised": (image, layers.Dense(2)(pool(layers.LayerNormalization()(conv(image))))),
     }
     for name, (source, target) in odd.items():
         keras.Model(source, target).save(folder / f"{name}.keras")

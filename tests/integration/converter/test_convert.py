@@ -183,6 +183,16 @@ def test_an_operator_without_int8_kernel_stays_in_float_and_is_named(
     assert re.search(r"no int8 kernel for SIN \(first at .*Sin\)", ran.stdout), ran.stdout
 
 
+def test_layer_normalisation_leaves_no_operator_in_float(material: Path, tmp_path: Path) -> None:
+    """Keras subtracts the mean with NEG, which has no int8 kernel."""
+    options = Options(effort="fast", max_drop=100, progress=False)
+    source, pictures = material / "normalised.keras", material / "pictures"
+    report = convert(source, pictures, tmp_path / "m.tflite", options).report
+    assert report["float_operators"] == []
+    assert "RSQRT" in report["operators"]
+    assert report["score_error"] < 0.1
+
+
 BAD = {
     "no model": (["gone.keras"], "gone.keras: there is no such model file"),
     "not a model": (["pictures/lying/1.png"], "is no .keras or .h5 file"),

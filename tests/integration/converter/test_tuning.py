@@ -51,7 +51,7 @@ def distance():
     return float(divergence(wanted + 1e-7, replica.int8(images, centers) + 1e-7))
 
 before = distance()
-train(replica, feed, "probabilities", rate=0.1)
+train(replica, [feed], "probabilities", rate=0.1)
 print(before, distance())
 """
 
@@ -73,7 +73,7 @@ def lab(material: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[La
     with Workshop(scratch, progress=False) as workshop:
         made = prepare(workshop, scratch, found, listing, options)
         pixels = made.split.calibration.pixels, made.split.choosing.pixels
-        bench = Bench(workshop, scratch, made.contract, *pixels, options)
+        bench = Bench(workshop, scratch, made.contract, *pixels, made.split.unseen, options)
         seen = ranges.observe(made.network, bench.feed(bench.calibration), progress=False)
         int8 = quantize(bench, with_ranges(made.network, seen.extremes))
         yield Lab(bench, made.network, int8)

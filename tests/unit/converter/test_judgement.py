@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from converter import gate, quality
-from converter.recovery import Candidate, best
+from converter.choice import Candidate, best
 from edge.decode import probabilities
 from edge.errors import FatalError
 from edge.head import OutputContract
@@ -114,8 +114,10 @@ def test_without_labels_nothing_is_gated() -> None:
     assert not verdict.gated
 
 
-def candidate(name: str, divergences: list[float], agreement: float = 1.0) -> Candidate:
-    return Candidate(name, b"", b"", np.array(divergences), agreement, 0.0)
+def candidate(name: str, divergences: list[float], changed: int = 0, learned: int = 0) -> Candidate:
+    """With `changed` labels unlike float's and `learned` pictures known, both from the end."""
+    rows = np.arange(len(divergences))[::-1]
+    return Candidate(name, b"", b"", np.array(divergences), rows >= changed, 0.0, rows < learned)
 
 
 def test_the_simplest_of_equals_is_kept_and_a_clearly_better_one_is_taken() -> None:
@@ -124,15 +126,26 @@ def test_the_simplest_of_equals_is_kept_and_a_clearly_better_one_is_taken() -> N
     better = candidate("better", [0.01, 0.02, 0.01, 0.01])
     assert best([plain, alike]).name == "plain"
     assert best([plain, alike, better]).name == "better"
-    other_labels = candidate("other labels", [0.0, 0.0, 0.0, 0.0], agreement=0.98)
+    other_labels = candidate("other labels", [0.0, 0.0, 0.0, 0.0], changed=1)
     assert best([plain, other_labels]).name == "plain"
     with pytest.raises(FatalError, match="no int8 candidate"):
         best([])
 
 
-def test_what_learned_from_the_pictures_must_be_provably_closer() -> None:
-    plain = candidate("plain", [0.10, 0.12, 0.11, 0.09], agreement=0.98)
-    alike = candidate("plain + fine-tuning", [0.09, 0.13, 0.10, 0.09], agreement=1.0)
-    closer = candidate("plain + fine-tuning", [0.05, 0.06, 0.06, 0.05], agreement=1.0)
+def test_what_learned_from_all_pictures_must_be_provably_closer() -> None:
+    plain = candidate("plain", [0.10, 0.12, 0.11, 0.09], changed=1)
+    alike = candidate("tuned", [0.09, 0.13, 0.10, 0.09], learned=4)
+    closer = candidate("tuned", [0.05, 0.06, 0.06, 0.05], learned=4)
     assert best([plain, alike]).name == "plain"
     assert best([plain, closer]) is closer
+
+
+def test_what_learned_is_judged_by_the_pictures_that_it_does_not_know() -> None:
+    """The first 12 pictures are new to it, the last 12 it learned by heart."""
+    plain = candidate("plain", [0.1, 0.2] * 12, changed=3)
+    by_heart = candidate("tuned", [0.1, 0.2] * 6 + [0.0] * 12, learned=12)
+    closer = candidate("tuned", [0.08, 0.17] * 6 + [0.1, 0.2] * 6, changed=3, learned=12)
+    other_labels = candidate("tuned", [0.0] * 24, changed=4, learned=12)
+    assert best([plain, by_heart]) is plain
+    assert best([plain, closer]) is closer
+    assert best([plain, other_labels]) is plain
