@@ -19,6 +19,7 @@ LAB = Path(os.environ.get("HEDGEROW_LAB", "~/.cache/hedgerow-lab")).expanduser()
 HERE = Path(__file__).parent
 INSTALL = "cd /root/hedgerow && PIP_NO_INDEX=1 PIP_FIND_LINKS=/opt/wheels ./systemd/install *.whl"
 INSTALL_S = 1800.0
+STATUS_S = 300.0
 DAY_S = 86_400.0
 CONFIG = "/etc/hedgerow/edge.toml"
 FILES = "find / -xdev -not -path '/proc/*' -not -path '/dev/*' | sort"
@@ -70,9 +71,10 @@ def installed(arch: str, tree: Path, scratch: Path) -> Installation:
 
 
 def _lab() -> str:
-    """What the disk is made by, beside the bundle."""
+    """What the disk is made and kept by, beside the bundle."""
     made = hashlib.sha256()
-    for path in (HERE / "build-image", HERE / "initrd-init", *sorted((HERE / "guest").rglob("*"))):
+    files = [HERE / name for name in ("build-image", "initrd-init", "vm.py")]
+    for path in (*files, *sorted((HERE / "guest").rglob("*"))):
         made.update(path.read_bytes() if path.is_file() else b"")
     return made.hexdigest()[:6]
 
@@ -97,6 +99,19 @@ def configure(machine: Machine, more: str) -> None:
         f'[source.cam]\nuri = "usb:0"\n{more}\n'
     )
     machine.run(f"cat > {CONFIG} <<'END'\n{text}END\nsystemctl reload edge")
+
+
+def until_status(machine: Machine, *words: str) -> str:
+    """The service's status line, once it has these words."""
+    until_s = time.monotonic() + STATUS_S
+    while True:
+        line = machine.run("systemctl show -P StatusText edge").strip()
+        if all(word in line for word in words):
+            return line
+        assert time.monotonic() < until_s, (
+            f"{line!r} has not {words}; {machine.run('journalctl -u edge -o short-precise -n 40')}"
+        )
+        time.sleep(1)
 
 
 FLOW = """[feed]

@@ -2,9 +2,8 @@
 
 import json
 import re
-import time
 
-from tests.device.conftest import CONFIG, FILES, FLOW, INSTALL, INSTALL_S, configure
+from tests.device.conftest import CONFIG, FILES, FLOW, INSTALL, INSTALL_S, configure, until_status
 from tests.device.vm import Machine
 
 SYSTEMD_S = 120.0
@@ -12,18 +11,6 @@ SYSTEMD_S = 120.0
 
 READER = "mosquitto_sub -c -i reader -q 1 -t hedgerow/lab/cam/event"
 """One whose session the broker keeps, on its disk."""
-
-
-def status_line(device: Machine) -> str:
-    return device.run("systemctl show -P StatusText edge").strip()
-
-
-def until_status(device: Machine, *words: str) -> str:
-    until_s = time.monotonic() + 300
-    while not all(word in (line := status_line(device)) for word in words):
-        assert time.monotonic() < until_s, f"{line!r} has not {words}"
-        time.sleep(1)
-    return line
 
 
 def main_pid(device: Machine) -> int:
