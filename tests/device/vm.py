@@ -11,6 +11,7 @@ Commands go through the guest agent: no network, no ssh, no keys.
 import base64
 import io
 import json
+import math
 import shutil
 import socket
 import subprocess
@@ -35,6 +36,7 @@ QUIET = "quiet systemd.show_status=0 apparmor=0 selinux=0 audit=0 mitigations=of
 MEMORY_MIB = 1536
 BROKER = "10.0.2.100:1883"
 BOOT_S = 600.0
+AGENT_S = 120.0
 CHUNK = 1 << 20
 
 
@@ -155,6 +157,7 @@ class Machine:
             try:
                 return self.run(command)
             except RuntimeError as error:
+                self._check_alive()
                 if time.monotonic() > until_s:
                     raise Gone(f"not within {timeout_s:g} s: {error}") from None
             time.sleep(0.5)
@@ -193,24 +196,24 @@ class Machine:
     def _wake(self) -> None:
         """Wait for the frozen state to be read, and let it go on."""
         until_s = time.monotonic() + BOOT_S
-        status = "inmigrate"
-        while status == "inmigrate":
+        while True:
             self._check_alive(until_s)
-            with suppress(OSError):  # not listening yet
-                status = self._qmp("query-status", {})["status"]
+            with suppress(OSError, ValueError):  # not listening yet, or just ended
+                if self._qmp("query-status", {})["status"] != "inmigrate":
+                    self._qmp("cont", {})
+                    return
             time.sleep(0.1)
-        self._qmp("cont", {})
 
     def _wait_for_agent(self) -> None:
         until_s = time.monotonic() + BOOT_S
         while True:
             self._check_alive(until_s)
             with suppress(OSError, ValueError, Gone):
-                self._agent("guest-ping", {}, timeout_s=3)
+                self._talk("guest-ping", {}, timeout_s=3)
                 return
             time.sleep(0.3)
 
-    def _check_alive(self, until_s: float) -> None:
+    def _check_alive(self, until_s: float = math.inf) -> None:
         """Raises Gone with all that is known, where QEMU has ended or the time is over."""
         assert self._process is not None
         ended = self._process.poll()
@@ -220,7 +223,17 @@ class Machine:
         said = (self.folder / "qemu.err").read_text(errors="replace")[-1000:] or "nothing"
         raise Gone(f"{why}; it said: {said}\nthe guest's console: {self.console()[-3000:]}")
 
-    def _agent(self, command: str, arguments: dict[str, Any], timeout_s: float = 120.0) -> Any:
+    def _agent(self, command: str, arguments: dict[str, Any]) -> Any:
+        assert self._process is not None
+        try:
+            return self._talk(command, arguments, AGENT_S)
+        except (OSError, ValueError, Gone):
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(1.0)  # it may be about to end
+            self._check_alive()
+            raise
+
+    def _talk(self, command: str, arguments: dict[str, Any], timeout_s: float) -> Any:
         with socket.socket(socket.AF_UNIX) as line:
             line.settimeout(timeout_s)
             line.connect(str(self.folder / "agent"))
