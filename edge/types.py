@@ -1,6 +1,8 @@
 """The values that cross layers: frozen, with their units beside them."""
 
-from __future__ import annotations  # Ubuntu 22.04's NumPy, in the camera's process, knows no dtype[]
+from __future__ import (
+    annotations,
+)  # Ubuntu 22.04's NumPy, in the camera's process, knows no dtype[]
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -89,7 +91,7 @@ class Box:
     x_max: float
     y_max: float
 
-    def cut(self) -> "Box":
+    def cut(self) -> Box:
         """The part of it that lies in the frame."""
         edges = (self.x_min, self.y_min, self.x_max, self.y_max)
         return Box(*(min(max(edge, 0.0), 1.0) for edge in edges))
@@ -108,7 +110,7 @@ class Fit:
     x_span: float
     y_span: float
 
-    def within(self, window: "Fit") -> "Fit":
+    def within(self, window: Fit) -> Fit:
         """This fit to a window of the frame -> the fit to the frame."""
         return Fit(
             window.x_start + self.x_start * window.x_span,

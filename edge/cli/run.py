@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from edge.cli.signals import on_signal
+
 
 @click.command()
 @click.option("--config", type=click.Path(path_type=Path), help="edge.toml; flags go before it.")
@@ -45,8 +47,7 @@ def run(json_lines: bool, verbose: bool, config: Path | None, **flags: Any) -> N
     level = logging.DEBUG if verbose else logging.WARNING if json_lines else logging.INFO
     logging.getLogger().setLevel(level)
     stop = Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    on_signal(stop, signal.SIGTERM, signal.SIGINT)
 
     import cv2
 
@@ -59,8 +60,7 @@ def run(json_lines: bool, verbose: bool, config: Path | None, **flags: Any) -> N
     daemon = Daemon(configuration.load(config, flagged), json_lines, mqtt)
     if config is not None:
         daemon.reread = lambda: configuration.load(config, flagged)
-        reload_asked = daemon.reload_asked
-        signal.signal(signal.SIGHUP, lambda *_: reload_asked.set())
+        on_signal(daemon.reload_asked, signal.SIGHUP)
     while (summary := daemon.run(stop)) and daemon.successor is not None and not stop.is_set():
         daemon = daemon.successor
     for number in (signal.SIGTERM, signal.SIGINT):  # all is done: a late one changes nothing
