@@ -25,7 +25,7 @@ from edge.config import MqttConfig
 from edge.feed.message import Message
 from edge.feed.mqtt import MqttClient
 from tests.conftest import Mosquitto
-from tests.device.conftest import FLOW, Installation, configure
+from tests.device.conftest import FLOW, Installation, configure, until_status
 from tests.device.vm import BROKER, Machine
 
 CUTS = int(os.environ.get("HEDGEROW_POWER_CUTS", "3"))
@@ -136,6 +136,7 @@ def flowing(installation: Installation) -> Installation:
     if not (made.folder / f"{made.name}.state").exists():
         with Machine(*installation) as machine:
             configure(machine, FLOW)
+            until_status(machine, "cam ", "frames/s", "broker connected")
             machine.run("mosquitto_sub -C 3 -t hedgerow/lab/cam/event")
             machine.run(f'systemd-run -q --unit=reader sh -c "{TELL}"')
             machine.keep(made.name)

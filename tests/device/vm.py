@@ -179,8 +179,8 @@ class Machine:
     def keep(self, name: str) -> None:
         """Write memory and disk as `name` beside the image, and end."""
         self.run("sync; echo 3 > /proc/sys/vm/drop_caches")
-        # Stopped first: of pages that two emulated processors write to meanwhile, QEMU 7.2 keeps
-        # some as they were before, and the guest's kernel dies when it wakes up.
+        # Stopped first: kept while it ran, one in a dozen had an old page among new ones, and its
+        # kernel died when it woke up.
         self._qmp("stop", {})
         part = self.image / f"{name}.state.part"
         self._qmp("migrate-set-parameters", {"max-bandwidth": 1 << 33})
