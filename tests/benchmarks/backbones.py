@@ -34,7 +34,7 @@ def probe(features: Any, truth: Any) -> tuple[float, float]:
     mean, spread = features[:TRAINED].mean(axis=0), features[:TRAINED].std(axis=0) + 1e-3
     scaled = (features - mean) / spread
     dense = keras.layers.Dense(
-        truth.max() + 1, activation="softmax", kernel_regularizer=keras.regularizers.L2(3e-3)
+        int(truth.max()) + 1, activation="softmax", kernel_regularizer=keras.regularizers.L2(3e-3)
     )
     top = keras.Sequential([keras.Input(features.shape[1:]), dense])
     top.compile(keras.optimizers.Adam(2e-3), "sparse_categorical_crossentropy")
