@@ -1,8 +1,9 @@
 """The test material -> lists of pictures: `python models/lists.py --testdata DIR --out DIR`.
 
-Writes NAME/train.csv and NAME/test.csv (path,label), and for the leaf models NAME/all.csv (the test
-pictures and those from elsewhere, with the label that turns them away) and NAME/sources.csv
-(path,source: slices of it). Nothing that measures trains. The pictures stay where they are.
+Writes NAME/train.csv and NAME/test.csv (path,label), for weeds also NAME/validation.csv, for the
+leaf models NAME/all.csv (the test pictures and those from elsewhere, with the label that turns
+them away) and NAME/sources.csv (path,source: slices of it). Nothing that measures trains. The
+pictures stay where they are.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ ELSEWHERE = 350
 """Pictures of each other data set that teach a leaf model what is no leaf of its crop."""
 SCENES = 4
 """How often each of the few photographs of scenes is listed: each time it is distorted anew."""
+
+HELD = 350
+"""Pictures of weeds that choose the epoch: half of what `converter train` would take."""
 
 Row = tuple[Path, str]
 
@@ -66,7 +70,13 @@ def apple(material: Material) -> dict[str, list[Row]]:
 def weeds(material: Material) -> dict[str, list[Row]]:
     """DeepWeeds as it is: its `negative` is everything else in those fields."""
     name = "deepweeds-128"
-    return {"train": material.dataset(name, "train"), "test": material.dataset(name, "val")}
+    train = material.dataset(name, "train")
+    held = set(some(train, HELD))
+    return {
+        "train": [row for row in train if row not in held],
+        "validation": [row for row in train if row in held],
+        "test": material.dataset(name, "val"),
+    }
 
 
 def _leaf(material: Material, own: str, leaves: str, test: str, other: str) -> dict[str, list[Row]]:

@@ -16,6 +16,9 @@ TOP_EPOCHS = 2
 """Epochs in which only the new top learns: its first steps would spoil what the backbone knows."""
 PATIENCE = 8
 """Epochs without a smaller validation loss before it stops."""
+AVERAGED = 0.995
+"""What the kept weights are of their last value at each step, an exponential moving average
+(Polyak and Juditsky 1992): it follows the pictures less than the last steps do."""
 SMOOTHING = 0.05
 """Share of each label given to the others (Szegedy et al. 2016): scores stay honest."""
 
@@ -52,10 +55,16 @@ def fit(network: Network, sets: Sets, options: TrainOptions) -> Course:
     rate = keras.optimizers.schedules.CosineDecay(
         options.rate / 20, steps, warmup_target=options.rate, warmup_steps=len(training)
     )
-    _compile(classifier, keras.optimizers.AdamW(rate, weight_decay=options.weight_decay))
-    best = keras.callbacks.EarlyStopping("val_loss", patience=PATIENCE, restore_best_weights=True)
+    averaging = keras.optimizers.AdamW(
+        rate, weight_decay=options.weight_decay, use_ema=True, ema_momentum=AVERAGED
+    )
+    _compile(classifier, averaging)
+    keeping = [
+        keras.callbacks.SwapEMAWeights(swap_on_epoch=True),
+        keras.callbacks.EarlyStopping("val_loss", patience=PATIENCE, restore_best_weights=True),
+    ]
     history = classifier.fit(
-        training, epochs=options.epochs, validation_data=held, callbacks=[best], verbose=shown
+        training, epochs=options.epochs, validation_data=held, callbacks=keeping, verbose=shown
     ).history
     kept = int(np.argmin(history["val_loss"]))
     return Course(len(history["val_loss"]), kept + 1, float(history["val_accuracy"][kept]))
