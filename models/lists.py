@@ -14,11 +14,17 @@ import random
 from collections.abc import Iterable
 from pathlib import Path
 
+import cv2
+import numpy as np
+
 SEED = 1
 ELSEWHERE = 350
 """Pictures of each other data set that teach a leaf model what is no leaf of its crop."""
-SCENES = 4
-"""How often each of the few photographs of scenes is listed: each time it is distorted anew."""
+WINDOWS = 10
+"""Cut out of each of the few photographs of scenes: a street has walls, sky and cars too."""
+WINDOW_SHARE = (0.2, 1.0)
+"""A window's side, as a share of the photograph's shorter side."""
+WINDOW_PIXELS = 256
 
 HELD = 350
 """Pictures of weeds that choose the epoch: half of what `converter train` would take."""
@@ -27,10 +33,10 @@ Row = tuple[Path, str]
 
 
 class Material:
-    """Where the pictures lie."""
+    """Where the pictures lie, and where those go that are made of them."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self, root: Path, made: Path) -> None:
+        self._root, self.made = root, made
 
     def dataset(self, name: str, part: str) -> list[Row]:
         """(path, class) of a data set's own list. A FileNotFoundError names what is missing."""
@@ -50,6 +56,25 @@ class Material:
 def some(rows: Iterable[Row], count: int) -> list[Row]:
     """A sample that is the same every time."""
     return random.Random(SEED).sample(sorted(rows), count)  # noqa: S311
+
+
+def windows(photographs: Iterable[Path], folder: Path) -> list[Path]:
+    """Squares of random place and size, written as JPEG; the same every time."""
+    dice = random.Random(SEED)  # noqa: S311
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for path in photographs:
+        image = np.asarray(cv2.imread(str(path)))
+        height, width = image.shape[:2]
+        for number in range(WINDOWS):
+            side = round(min(height, width) * dice.uniform(*WINDOW_SHARE))
+            top, left = dice.randint(0, height - side), dice.randint(0, width - side)
+            window = image[top : top + side, left : left + side]
+            out = folder / f"{path.stem}-{number}.jpg"
+            size = (WINDOW_PIXELS, WINDOW_PIXELS)
+            cv2.imwrite(str(out), cv2.resize(window, size, interpolation=cv2.INTER_AREA))
+            written.append(out)
+    return written
 
 
 def bean(material: Material) -> dict[str, list[Row]]:
@@ -83,8 +108,9 @@ def _leaf(material: Material, own: str, leaves: str, test: str, other: str) -> d
     def published(rows: list[Row]) -> list[Row]:
         return [row for row in rows if row[1] != "background"]
 
-    scenes = [(path, other) for path in material.folder("images", "coco-open", "images")]
-    train = published(material.dataset(own, "train")) + scenes * SCENES
+    scenes = material.folder("images", "coco-open", "images")
+    scenes += windows(scenes, material.made / "windows")
+    train = published(material.dataset(own, "train")) + [(path, other) for path in scenes]
     for name in (leaves, "deepweeds-128"):
         rows = some(published(material.dataset(name, "train")), ELSEWHERE)
         train += [(path, other) for path, _ in rows]
@@ -127,7 +153,7 @@ def main() -> None:
     for name, lists in MODELS.items():
         folder = given.out / name
         folder.mkdir(parents=True, exist_ok=True)
-        for part, rows in lists(Material(given.testdata)).items():
+        for part, rows in lists(Material(given.testdata, given.out)).items():
             write(folder / f"{part}.csv", "", rows)
             if part == "all":
                 write(folder / "sources.csv", "source", ((path, source(path)) for path, _ in rows))
