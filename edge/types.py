@@ -1,8 +1,7 @@
 """The values that cross layers: frozen, with their units beside them."""
 
-from __future__ import (
-    annotations,
-)  # Ubuntu 22.04's NumPy, in the camera's process, knows no dtype[]
+# Ubuntu 22.04's NumPy, in the camera's process, knows no dtype[].
+from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
