@@ -18,7 +18,8 @@ PATIENCE = 8
 """Epochs without a smaller validation loss before it stops."""
 AVERAGED = 0.995
 """What the kept weights are of their last value at each step, an exponential moving average
-(Polyak and Juditsky 1992): it follows the pictures less than the last steps do."""
+(Polyak and Juditsky 1992): it follows the pictures less than the last steps do. Over a third of
+the steps at most: in a short course the beginning would weigh too much."""
 SMOOTHING = 0.05
 """Share of each label given to the others (Szegedy et al. 2016): scores stay honest."""
 
@@ -55,8 +56,9 @@ def fit(network: Network, sets: Sets, options: TrainOptions) -> Course:
     rate = keras.optimizers.schedules.CosineDecay(
         options.rate / 20, steps, warmup_target=options.rate, warmup_steps=len(training)
     )
+    momentum = min(AVERAGED, max(0.0, 1 - 3 / steps))
     averaging = keras.optimizers.AdamW(
-        rate, weight_decay=options.weight_decay, use_ema=True, ema_momentum=AVERAGED
+        rate, weight_decay=options.weight_decay, use_ema=True, ema_momentum=momentum
     )
     _compile(classifier, averaging)
     keeping = [

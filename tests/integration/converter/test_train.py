@@ -36,7 +36,7 @@ def imagenet(testdata: Path) -> Path:
 
 def test_from_pictures_to_a_model_that_runs_on_a_device(stripes: Path, tmp_path: Path) -> None:
     out = tmp_path / "stripes.keras"
-    done = converter("train", "--data", stripes, "--out", out, "--epochs", "12", *QUICK)
+    done = converter("train", "--data", stripes, "--out", out, "--epochs", "25", *QUICK)
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "stripes.train.json").read_text())
     assert report["labels"] == ["lying", "standing"]
