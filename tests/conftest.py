@@ -3,6 +3,7 @@
 import getpass
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -37,6 +38,9 @@ output = {{ layout = "ssd_postprocess" }}
 
 settings.register_profile("shared", deadline=None)  # what else runs decides how long it takes
 settings.load_profile("shared")
+
+# What a shell starts in its background ignores SIGINT, and so would the commands that we interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Edge = Callable[..., subprocess.CompletedProcess[str]]
 

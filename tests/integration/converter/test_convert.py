@@ -260,12 +260,7 @@ def test_ctrl_c_ends_with_130_and_leaves_nothing(material: Path, tmp_path: Path)
     arguments = ["--data", str(material / "pictures"), "--out", str(tmp_path / "m.tflite")]
     command = [sys.executable, "-m", "converter", "convert", str(material / "stripes.keras")]
     with subprocess.Popen(
-        [*command, *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # What runs in a shell's background begins with SIGINT ignored, and hands that on.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+        [*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         time.sleep(1.5)
         process.send_signal(signal.SIGINT)
