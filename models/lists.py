@@ -114,10 +114,12 @@ def _leaf(material: Material, own: str, leaves: str, test: str, other: str) -> d
     for name in (leaves, "deepweeds-128"):
         rows = some(published(material.dataset(name, "train")), ELSEWHERE)
         train += [(path, other) for path, _ in rows]
+    trained = {path.stem for path in scenes}
+    others = material.folder("images", "vww01-open")
     elsewhere = [
         *published(material.dataset(leaves, "val")),
         *material.dataset("deepweeds-128", "val"),
-        *((path, other) for path in material.folder("images", "vww01-open")),
+        *((path, other) for path in others if path.stem not in trained),
         *((path, other) for path in material.folder("research-only", "imagenet-samples-256")),
     ]
     measured = material.dataset(own, test)
