@@ -72,8 +72,9 @@ class Alter:
 
 def hidden(masks: tuple[Ring, ...], height: int, width: int) -> Image:
     """(height, width) uint8: 255 in every pixel that a polygon touches, be it with a corner."""
-    drawn = np.zeros((height, width), np.uint8)
+    # A pixel more on every side: OpenCV drops what is thin where it leaves the picture.
+    drawn = np.zeros((height + 2, width + 2), np.uint8)
     for ring in masks:
-        points = np.array(ring, np.float64) * (width, height) - 0.5
+        points = np.array(ring, np.float64) * (width, height) + 0.5
         cv2.fillPoly(drawn, [np.round(points * 2**FINE).astype(np.int32)], 255, shift=FINE)
-    return np.asarray(cv2.dilate(drawn, np.ones((3, 3), np.uint8)), np.uint8)
+    return np.asarray(cv2.dilate(drawn, np.ones((3, 3), np.uint8))[1:-1, 1:-1], np.uint8)

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from edge.alter import Alter, Alteration, hidden
@@ -81,6 +81,7 @@ def test_a_crop_is_at_least_a_pixel_and_nothing_from_outside(
     x=SPANS,
     y=SPANS,
 )
+@example((1, 3), ((0.0, 0.0), (0.0, 0.0), (1.0, 1.0)), [0.0] * 6, (0.0, 1.0), (0.0, 1.0))
 def test_no_pixel_that_a_mask_touches_gets_out(
     size: tuple[int, int],
     ring: tuple[tuple[float, float], ...],
