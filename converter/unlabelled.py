@@ -8,7 +8,7 @@ import numpy as np
 
 from converter import data
 from converter.data import Photos, Pixels
-from converter.training.near import Hashes, difference_hash, near_any
+from converter.training.near import hashes, near_any
 from edge.errors import FatalError
 from edge.model import InputContract
 
@@ -54,17 +54,11 @@ def read(
         photos = data.read(data.Listing((), pictures), contract, folder, progress)
     except FatalError as error:
         raise FatalError(str(error).replace("--data", f"--unlabelled {given}")) from None
-    others = np.concatenate([_hashes(one.pixels) for one in known])
-    rows = np.flatnonzero(~near_any(_hashes(photos.pixels), others))
+    others = np.concatenate([hashes(one.pixels) for one in known])
+    rows = np.flatnonzero(~near_any(hashes(photos.pixels), others))
     if len(rows) < data.FEWEST:
         raise FatalError(
             f"--unlabelled {given}: all but {len(rows)} pictures are (nearly) in --data too, which "
             "chooses and measures: give others"
         )
     return Unlabelled(photos.pixels[rows], len(photos.paths) - len(rows), photos.skipped)
-
-
-def _hashes(pixels: Pixels) -> Hashes:
-    """(n,) difference hashes of network pixels, grey or in colour."""
-    colored = (np.broadcast_to(one, (*one.shape[:2], 3)) for one in pixels)
-    return np.array([difference_hash(np.ascontiguousarray(one)) for one in colored], np.uint64)

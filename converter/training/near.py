@@ -1,5 +1,7 @@
 """Pictures -> groups of near-duplicates, so that none is on both sides of a split. Pure."""
 
+from collections.abc import Iterable
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +21,12 @@ def difference_hash(image: npt.NDArray[np.uint8]) -> int:
     cells = cv2.resize(grey, (9, 8), interpolation=cv2.INTER_AREA).astype(np.int16)
     bits = np.packbits(cells[:, 1:] > cells[:, :-1])
     return int.from_bytes(bits.tobytes())
+
+
+def hashes(images: Iterable[npt.NDArray[np.uint8]]) -> Hashes:
+    """(n,) of pictures (rows, columns, 3), or (rows, columns, 1) where they are grey."""
+    colored = (np.broadcast_to(one, (*one.shape[:2], 3)) for one in images)
+    return np.array([difference_hash(np.ascontiguousarray(one)) for one in colored], np.uint64)
 
 
 def groups(hashes: Hashes, near: int = NEAR) -> npt.NDArray[np.int64]:

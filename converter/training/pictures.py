@@ -96,8 +96,4 @@ def _part(photos: Photos) -> Part:
 
 
 def _hashes(part: Part, options: TrainOptions) -> near.Hashes:
-    found = [
-        near.difference_hash(picture)
-        for picture in bar(part.pixels, "looking for near-duplicates", options.progress)
-    ]
-    return np.array(found, np.uint64)
+    return near.hashes(bar(part.pixels, "looking for near-duplicates", options.progress))
