@@ -12,6 +12,7 @@ import argparse
 import csv
 import random
 from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 
 import cv2
@@ -36,7 +37,7 @@ class Material:
     """Where the pictures lie, and where those go that are made of them."""
 
     def __init__(self, root: Path, made: Path) -> None:
-        self._root, self.made = root, made
+        self._root, self._made = root, made
 
     def dataset(self, name: str, part: str) -> list[Row]:
         """(path, class) of a data set's own list. A FileNotFoundError names what is missing."""
@@ -51,6 +52,12 @@ class Material:
         if not found:
             raise FileNotFoundError(f"{folder}: no pictures")
         return found
+
+    @cached_property
+    def scenes(self) -> list[Path]:
+        """Photographs of scenes, then windows of them, which are made once."""
+        photographs = self.folder("images", "coco-open", "images")
+        return photographs + windows(photographs, self._made / "windows")
 
 
 def some(rows: Iterable[Row], count: int) -> list[Row]:
@@ -108,13 +115,12 @@ def _leaf(material: Material, own: str, leaves: str, test: str, other: str) -> d
     def published(rows: list[Row]) -> list[Row]:
         return [row for row in rows if row[1] != "background"]
 
-    scenes = material.folder("images", "coco-open", "images")
-    scenes += windows(scenes, material.made / "windows")
-    train = published(material.dataset(own, "train")) + [(path, other) for path in scenes]
+    train = published(material.dataset(own, "train"))
+    train += [(path, other) for path in material.scenes]
     for name in (leaves, "deepweeds-128"):
         rows = some(published(material.dataset(name, "train")), ELSEWHERE)
         train += [(path, other) for path, _ in rows]
-    trained = {path.stem for path in scenes}
+    trained = {path.stem for path in material.scenes}
     others = material.folder("images", "vww01-open")
     elsewhere = [
         *published(material.dataset(leaves, "val")),
@@ -152,10 +158,11 @@ def main() -> None:
     parser.add_argument("--testdata", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
+    material = Material(given.testdata, given.out)
     for name, lists in MODELS.items():
         folder = given.out / name
         folder.mkdir(parents=True, exist_ok=True)
-        for part, rows in lists(Material(given.testdata, given.out)).items():
+        for part, rows in lists(material).items():
             write(folder / f"{part}.csv", "", rows)
             if part == "all":
                 write(folder / "sources.csv", "source", ((path, source(path)) for path, _ in rows))
