@@ -34,16 +34,20 @@ def strongest(found: Explanation) -> tuple[float, float]:
     return float(column / found.heat.shape[1]), float(row / found.heat.shape[0])
 
 
+def in_a_quarter(image: np.ndarray[Any, Any], left: int, top: int) -> np.ndarray[Any, Any]:
+    """The picture in one quarter of a grey one."""
+    canvas = np.full((512, 512, 3), 128, np.uint8)
+    quarter = canvas[256 * top : 256 * top + 256, 256 * left : 256 * left + 256]
+    quarter[:] = cv2.resize(image, (256, 256))
+    return canvas
+
+
 @pytest.mark.parametrize(("left", "top"), [(0, 0), (1, 1)])
 def test_the_evidence_follows_the_bird(
     left: int, top: int, imagenet: Path, testdata: Path, tmp_path: Path
 ) -> None:
-    bird = cv2.imread(str(testdata / "images/coral/bird.bmp"))
-    assert bird is not None
-    canvas = np.full((512, 512, 3), 128, np.uint8)
-    quarter = canvas[256 * top : 256 * top + 256, 256 * left : 256 * left + 256]
-    quarter[:] = cv2.resize(bird, (256, 256))
-    cv2.imwrite(str(tmp_path / "bird.png"), canvas)
+    bird = np.asarray(cv2.imread(str(testdata / "images/coral/bird.bmp")))
+    cv2.imwrite(str(tmp_path / "bird.png"), in_a_quarter(bird, left, top))
     found = explain(imagenet, tmp_path / "bird.png")
     assert found.label == "chickadee"
     x, y = strongest(found)
@@ -72,14 +76,11 @@ def test_the_drawing_has_both_halves_and_a_line_of_text(
     assert (drawn[:HEAD] < 100).any() and not np.array_equal(seen, marked)
 
 
-@pytest.mark.parametrize("corner", [(0, 0), (1, 1)])
-def test_grad_cam_follows_the_person(corner: tuple[int, int], tmp_path: Path) -> None:
-    """A photograph in one quarter of a grey picture; TensorFlow in a process of its own."""
-    photograph = cv2.cvtColor(PHOTOGRAPH, cv2.COLOR_RGB2BGR)
-    canvas = np.full((512, 512, 3), 128, np.uint8)
-    top, left = corner
-    canvas[256 * top :, 256 * left :][:256, :256] = cv2.resize(photograph, (256, 256))
-    cv2.imwrite(str(tmp_path / "astronaut.png"), canvas)
+@pytest.mark.parametrize(("left", "top"), [(0, 0), (1, 1)])
+def test_grad_cam_follows_the_person(left: int, top: int, tmp_path: Path) -> None:
+    """TensorFlow in a process of its own."""
+    photograph = np.asarray(cv2.cvtColor(PHOTOGRAPH, cv2.COLOR_RGB2BGR))
+    cv2.imwrite(str(tmp_path / "astronaut.png"), in_a_quarter(photograph, left, top))
     script = f"""
 from pathlib import Path
 from converter.explain import explain
@@ -94,7 +95,7 @@ print(int(rows[half:].sum() > rows[:half].sum()), int(columns[half:].sum() > col
     command = [sys.executable, "-c", script]
     told = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert told.returncode == 0, told.stderr
-    assert tuple(map(int, told.stdout.split()[-2:])) == corner
+    assert tuple(map(int, told.stdout.split()[-2:])) == (top, left)
 
 
 def test_with_the_keras_model_the_drawing_has_a_third_part(

@@ -67,8 +67,8 @@ def test_odd_networks_convert(name: str, options: Options, material: Path, tmp_p
     result = convert(material / name, material / "pictures", tmp_path / "m.tflite", asked)
     contract = load(result.out).contract
     assert contract.labels == ("lying", "standing")
-    # An untrained network's two scores can lie closer than a step of int8: its scores are what
-    # must survive, not which of the two is larger.
+    assert result.report["agreement"] > 0.8
+    # Two scores of an untrained network can lie so close that their order says little.
     assert result.report["score_error"] < 0.15
     if options.input_size:
         assert (contract.input.height, contract.input.width) == options.input_size
