@@ -1,6 +1,7 @@
 """A callable network -> float and int8 flatbuffers. Runs in the child process only."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -131,10 +132,11 @@ def _compare(network: Network, frozen: Any, flatbuffer: bytes) -> None:
         )
 
 
-def to_int8_tflite(ranged: bytes, io: str) -> bytes:
+def to_int8_tflite(ranged: bytes, io: str, in_float: Iterable[str] = ()) -> bytes:
     """A float flatbuffer whose tensors carry min and max -> int8 inside, weights per channel.
 
-    `io` (int8, uint8 or float32) is the type of its input and output.
+    `io` (int8, uint8 or float32) is the type of its input and output. What makes the tensors
+    named in `in_float` stays in float.
     """
     import tensorflow as tf
     from tensorflow.lite.python.convert import mlir_quantize
@@ -146,6 +148,7 @@ def to_int8_tflite(ranged: bytes, io: str) -> bytes:
         fully_quantize=io == "int8",
         input_data_type=tf.as_dtype(io),
         output_data_type=tf.as_dtype(io),
+        denylisted_nodes=set(in_float),
     )
     if io == "int8":
         return quantized

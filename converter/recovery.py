@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from converter import ranges
 from converter.bias import correct
-from converter.choice import CORRECTED, Candidate
+from converter.choice import CORRECTED, Candidate, best
 from converter.data import Pixels
 from converter.equalize import equalized
 from converter.flatbuffer import Ranges, unpack, with_ranges
@@ -22,6 +22,7 @@ from converter.options import Options
 from converter.preparation import Prepared
 from converter.rounding import round_for
 from converter.trial import try_file
+from converter.variance import variances
 from converter.workshop import Workshop
 from edge.errors import FatalError
 from edge.model import Contract
@@ -50,10 +51,16 @@ class Bench:
     options: Options
     unlabelled: Pixels | None = None
     """More pictures, to learn from."""
+    in_float: tuple[str, ...] = ()
+    """Tensors that are not quantised."""
 
     def feed(self, pixels: Pixels) -> Feed:
         """Pictures as this network takes them."""
         return Feed(pixels, self.contract.input)
+
+    def called(self, estimator: str) -> str:
+        """A candidate's name, by how its ranges were found."""
+        return f"{estimator}, variance in float" if self.in_float else estimator
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +96,23 @@ def recovered(bench: Bench, prepared: Prepared) -> Recovered:
     reference = reference_scores(bench, network)
     feed, progress = bench.feed(bench.calibration), bench.options.progress
     seen = ranges.observe(network, feed, progress)
-    found = list(_from_ranges(bench, network, (("min/max", seen.extremes),), reference))
+    first = ("min/max", seen.extremes)
+    found = list(_from_ranges(bench, network, (first,), reference))
+    if inside := variances(network):
+        apart = replace(bench, in_float=inside)
+        others = list(_from_ranges(apart, network, (first,), reference))
+        chosen = best(found + others)
+        bench = apart if any(chosen is one for one in others) else bench
+        found += others
     if effort == "fast":
-        return Recovered((found[0],))
+        return Recovered(tuple(found))
     even = equalized(network, feed, progress)
     rows = (("equalised, min/max", ranges.observe(even, feed, progress).extremes),)
     found += _from_ranges(bench, even, rows, reference)
     found += _from_ranges(bench, network, _narrowed(bench, network, seen), reference)
     if effort != "max":
         return Recovered(tuple(found))
-    found += _rounded(bench, network, ("min/max", seen.extremes), reference)
+    found += _rounded(bench, network, first, reference)
     found += _rounded(bench, even, rows[0], reference)
     try:
         found.append(_tuned(bench, found, reference))
@@ -111,8 +125,8 @@ def _from_ranges(
     bench: Bench, network: bytes, named: Iterable[tuple[str, Ranges]], reference: Scores
 ) -> Iterator[Candidate]:
     """Each set of ranges, plain and with its biases corrected."""
-    for name, found in named:
-        started = time.monotonic()
+    for estimator, found in named:
+        started, name = time.monotonic(), bench.called(estimator)
         plain = quantize(bench, with_ranges(network, found))
         yield judge(bench, Made(name, network, plain, started), reference)
         if bench.options.effort == "fast":
@@ -134,7 +148,8 @@ def _rounded(
     feed = bench.feed(bench.calibration)
     plain = quantize(bench, with_ranges(network, row[1]))
     better = round_for(network, plain, feed, bench.options.progress)
-    yield _corrected(bench, Made(f"{row[0]}{ROUNDED}", network, better, started), reference)
+    name = f"{bench.called(row[0])}{ROUNDED}"
+    yield _corrected(bench, Made(name, network, better, started), reference)
 
 
 def _tuned(bench: Bench, found: list[Candidate], reference: Scores) -> Candidate:
@@ -214,6 +229,6 @@ def quantize(bench: Bench, ranged: bytes) -> bytes:
     source, target = bench.scratch / "ranged.tflite", bench.scratch / "int8.tflite"
     source.write_bytes(ranged)
     request = {"ranged": str(source), "out": str(target), "io": bench.options.io}
-    bench.workshop.ask("quantize", "quantising", request)
+    bench.workshop.ask("quantize", "quantising", request | {"in_float": bench.in_float})
     try_file(target, "int8 model")
     return target.read_bytes()

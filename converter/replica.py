@@ -4,6 +4,7 @@ Rounded, it computes what its int8 twin computes: weights in whole steps, activa
 them. Rounding passes gradients through unchanged (straight-through estimator, Bengio et al. 2013).
 """
 
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -93,6 +94,7 @@ class Replica:
             whole = steps + tf.stop_gradient(tf.round(steps) - steps)
             weights = whole * tf.constant(self._scales[row], tf.float32)
         made = _weighted(layer.kind, op.builtinOptions, values, weights)
+        made = tf.reshape(made, (-1, *_shape(self._graph.tensors[op.outputs[0]])[1:]))
         return made if layer.bias is None else made + tf.constant(layer.bias, tf.float32)
 
     def _twin(self, index: int) -> TensorSpec | None:
@@ -148,22 +150,30 @@ def _padding(options: Any) -> str:
     return "SAME" if options.padding == 0 else "VALID"
 
 
-ELEMENTWISE = {"ADD": "add", "SUB": "subtract", "MUL": "multiply"}
-ACTIVATIONS = {"RELU": "relu", "RELU6": "relu6", "LOGISTIC": "sigmoid"}
-"""Operators by their names in tf and tf.nn."""
+SIMPLE = {
+    "ADD": "math.add",
+    "SUB": "math.subtract",
+    "MUL": "math.multiply",
+    "SQUARED_DIFFERENCE": "math.squared_difference",
+    "RSQRT": "math.rsqrt",
+    "RELU": "nn.relu",
+    "RELU6": "nn.relu6",
+    "LOGISTIC": "nn.sigmoid",
+}
+"""Operators without options by their names in tf."""
 
 
 def _plain(kind: str, options: Any, inputs: list[Any], shape: tuple[int, ...]) -> Any:
     """An operator without weights. Raises FatalError where it is none of these."""
     import tensorflow as tf
 
-    if kind in ELEMENTWISE:
-        return getattr(tf, ELEMENTWISE[kind])(*inputs)
-    if kind in ACTIVATIONS:
-        return getattr(tf.nn, ACTIVATIONS[kind])(inputs[0])
+    if kind in SIMPLE:
+        return attrgetter(SIMPLE[kind])(tf)(*inputs)
     match kind:
         case "SOFTMAX":
             made = tf.nn.softmax(inputs[0] * options.beta)
+        case "GELU":
+            made = tf.nn.gelu(inputs[0], options.approximate)
         case "HARD_SWISH":
             made = inputs[0] * tf.nn.relu6(inputs[0] + 3.0) / 6.0
         case "CONCATENATION":

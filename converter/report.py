@@ -38,7 +38,10 @@ def warnings(facts: dict[str, Any]) -> list[str]:
     if facts["float_operators"]:
         kinds = ", ".join(sorted({row["operator"] for row in facts["float_operators"]}))
         layer = facts["float_operators"][0]["layer"]
-        found.append(f"no int8 kernel for {kinds} (first at {layer}): computed in float")
+        found.append(
+            f"computed in float, as int8 has no kernel or loses too much: {kinds} "
+            f"(first at {layer})"
+        )
     return [*found, *facts["notes"]]
 
 

@@ -76,7 +76,7 @@ def _quantize(request: dict[str, Any]) -> dict[str, Any]:
     from converter.export import to_int8_tflite
 
     ranged = Path(request["ranged"]).read_bytes()
-    Path(request["out"]).write_bytes(to_int8_tflite(ranged, request["io"]))
+    Path(request["out"]).write_bytes(to_int8_tflite(ranged, request["io"], request["in_float"]))
     return {}
 
 

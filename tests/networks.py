@@ -74,6 +74,7 @@ def write_odd_networks(folder: Path) -> None:
     layers, image = keras.layers, keras.layers.Input((SIZE, SIZE, 3), name="image")
     conv = layers.Conv2D(4, 3, activation="relu", name="conv")
     pool = layers.GlobalAveragePooling2D()
+    norm, wide = layers.LayerNormalization(), layers.Dense(8, activation="gelu")
     trunk = pool(conv(image))
     scores = layers.Dense(2, activation="softmax", name="scores")(trunk)
     rescaled = layers.Rescaling(1 / 255, name="to_unit")(image)
@@ -94,7 +95,7 @@ def write_odd_networks(folder: Path) -> None:
         "attention": (image, layers.Dense(2)(layers.Flatten()(look(rows, rows)))),
         "sine": (image, layers.Dense(2)(keras.ops.sin(trunk))),
         "erfinv": (image, layers.Dense(2)(keras.ops.erfinv(trunk))),
-        "normalised": (image, layers.Dense(2)(pool(layers.LayerNormalization()(conv(image))))),
+        "normalised": (image, layers.Dense(2)(pool(wide(norm(conv(image)))))),
     }
     for name, (source, target) in odd.items():
         keras.Model(source, target).save(folder / f"{name}.keras")

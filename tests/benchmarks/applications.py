@@ -48,6 +48,9 @@ SLACK = 1.5
 CLASSES = 1000
 MEASURED = 12
 """Pictures that give batch normalisation its statistics and both errors; the others calibrate."""
+CALIBRATING = 12
+CHOOSING = 48
+"""Where a choice is to be made: whether layer normalisation keeps its variance in float."""
 OPEN = ("MobileNetV3Small", "MobileNetV3Large")
 """Networks that leave the size of their input open."""
 
@@ -137,16 +140,13 @@ def answers(
 
 
 def apart(layer: Any, values: Any, step: Any) -> Any:
-    """Layer normalisation as TFLite has it: nine operators, the result of each rounded. The
-    variance and its inverse root, in 256 steps each, cost far more than one rounding: where it
-    rounds to nothing, the root is the largest that was calibrated."""
+    """Layer normalisation as TFLite has it: operators whose results are rounded, but for the
+    variance and its inverse root, which int8 is too coarse for."""
     from keras import ops
 
     mean = step(ops.mean(values, axis=-1, keepdims=True))
-    square = step(ops.square(ops.subtract(values, mean)))
-    variance = step(ops.mean(square, axis=-1, keepdims=True))
-    largest = ops.max(ops.rsqrt(ops.add(ops.var(values, axis=-1), layer.epsilon)))
-    root = step(ops.minimum(ops.rsqrt(step(ops.add(variance, layer.epsilon))), largest))
+    variance = ops.mean(ops.square(ops.subtract(values, mean)), axis=-1, keepdims=True)
+    root = step(ops.rsqrt(ops.add(variance, layer.epsilon)))
     gain = step(ops.multiply(root, ops.convert_to_tensor(layer.gamma)))
     moved = step(ops.subtract(ops.convert_to_tensor(layer.beta), step(ops.multiply(mean, gain))))
     return step(ops.add(step(ops.multiply(values, gain)), moved))
@@ -222,7 +222,8 @@ def measure(name: str, pictures: Path, folder: Path) -> dict[str, Any]:
     )
     ideal = json.loads(source.with_suffix(".json").read_text())["rounding"]
     labels = tuple(str(number) for number in range(CLASSES))
-    options = Options(labels=labels, normalize="", effort="fast", count=12, progress=False)
+    count = CHOOSING if name.startswith("ConvNeXt") else CALIBRATING
+    options = Options(labels=labels, normalize="", effort="fast", count=count, progress=False)
     options = replace(options, calibration=folder / "others.txt")
     if name in OPEN:
         options = replace(options, input_size=(224, 224))
