@@ -2,10 +2,11 @@
 
 `python -m tests.benchmarks.applications PICTURES OUT.jsonl [NAME ...]`
 
-Weights are random (the published ones are not to be had everywhere), batch normalisation has
-the statistics of real pictures (without, signals die out in 20 layers), calibration is on real
-pictures, the networks end in logits. Each line of OUT.jsonl is one network, and those in it are
-not made again; the table in docs/converter.md is made from it with `--table OUT.jsonl`.
+PICTURES is a folder or a list, as for `converter convert --data`. Weights are random (the
+published ones are not to be had everywhere), batch normalisation has the statistics of real
+pictures (without, signals die out in 20 layers), calibration is on real pictures, the networks
+end in logits. Each line of OUT.jsonl is one network, and those in it are not made again; the table
+in docs/converter.md is made from it with `--table OUT.jsonl`.
 
 Tolerance. What rounding to int8 must cost is worked out a second time and by other means: in
 Keras, with every kernel rounded to 255 steps per output channel and every tensor that TFLite
@@ -47,10 +48,12 @@ SHAPING = {"ZeroPadding2D", "Reshape", "Dropout", "Flatten", "InputLayer", "Acti
 SLACK = 1.5
 CLASSES = 1000
 MEASURED = 12
-"""Pictures that give batch normalisation its statistics and both errors; the others calibrate."""
-CALIBRATING = 12
-CHOOSING = 48
-"""Where a choice is to be made: whether layer normalisation keeps its variance in float."""
+"""Pictures, the first ones, that give batch normalisation its statistics and both errors; of the
+others, some calibrate."""
+COUNT = 12
+COUNT_NORMALISED = 200
+"""Where layer normalisation's variance may stay in float: that is chosen by them, and one picture
+beyond the range that was calibrated decides the error of all."""
 OPEN = ("MobileNetV3Small", "MobileNetV3Large")
 """Networks that leave the size of their input open."""
 
@@ -59,6 +62,7 @@ def build(name: str, path: Path, pictures: Path) -> None:
     """Save one network; runs in a child process, so that TensorFlow's memory goes with it."""
     import keras
 
+    sys.setrecursionlimit(10_000)  # Keras walks networks recursively; EfficientNetV2M is deep
     keras.utils.set_random_seed(0)
     if name == "AlexNet":
         network = alexnet(keras)
@@ -84,7 +88,7 @@ def build(name: str, path: Path, pictures: Path) -> None:
 
 def measured(path: Path, pictures: Path) -> Path:
     """The list of the pictures to measure on, beside the list of all others."""
-    files = [str(file) for file in sorted(pictures.glob("*.jpg"))]
+    files = [str(picture.path) for picture in data.find(pictures, ()).pictures]
     lists = {"measured.txt": files[:MEASURED], "others.txt": files[MEASURED:]}
     for name, rows in lists.items():
         (path.parent / name).write_text("\n".join(rows))
@@ -222,7 +226,7 @@ def measure(name: str, pictures: Path, folder: Path) -> dict[str, Any]:
     )
     ideal = json.loads(source.with_suffix(".json").read_text())["rounding"]
     labels = tuple(str(number) for number in range(CLASSES))
-    count = CHOOSING if name.startswith("ConvNeXt") else CALIBRATING
+    count = COUNT_NORMALISED if name.startswith("ConvNeXt") else COUNT
     options = Options(labels=labels, normalize="", effort="fast", count=count, progress=False)
     options = replace(options, calibration=folder / "others.txt")
     if name in OPEN:
@@ -237,7 +241,7 @@ def measure(name: str, pictures: Path, folder: Path) -> dict[str, Any]:
         "seconds": round(time.monotonic() - started, 1),
         "float_mb": round(facts["bytes"]["float"] / 1e6, 1),
         "int8_mb": round(facts["bytes"]["int8"] / 1e6, 1),
-        "float_operators": facts["float_operators"],
+        "float_operators": sorted({part["operator"] for part in facts["float_operators"]}),
         "error": round(facts["score_error"], 4),
         "tolerance": round(SLACK * ideal, 4),
         "float_ms": round(facts["latency_ms"]["float"], 2),
@@ -256,11 +260,10 @@ def table(rows: list[dict[str, Any]]) -> str:
         if "error" in row and isinstance(row["error"], str):
             lines.append(f"| {row['name']} | | | | {row['error']} | | | |")
             continue
-        kinds = sorted({part["operator"] for part in row["float_operators"]})
         verdict = "" if row["error"] <= row["tolerance"] else " **above**"
         lines.append(
             f"| {row['name']} | {row['float_mb']} | {row['int8_mb']} | "
-            f"{', '.join(kinds) or 'nothing'} | {row['error']:.3f}{verdict} | "
+            f"{', '.join(row['float_operators']) or 'nothing'} | {row['error']:.3f}{verdict} | "
             f"{row['tolerance']:.3f} | {row['float_ms']} | {row['int8_ms']} |"
         )
     return "\n".join(lines)
