@@ -124,6 +124,11 @@ def _compare(network: Network, frozen: Any, flatbuffer: bytes) -> None:
     largest = float(np.abs(expected).max())
     if not np.isfinite(largest):
         raise FatalError(f"{network.path}: gives scores that are not finite: are weights missing?")
+    if not np.isfinite(answer).all():
+        raise FatalError(
+            f"{network.path}: gives scores that are not finite in TFLite, but not in Keras: does a "
+            "layer normalise what can be all zeros?"
+        )
     worst = float(np.abs(answer - expected).max()) / max(largest, 1e-6)
     if not worst <= SAME:
         raise FatalError(

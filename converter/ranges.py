@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from converter.flatbuffer import FLOAT32, Ranges, activations, constant, unpack
+from converter.flatbuffer import FLOAT32, Ranges, activations, constant, operator_names, unpack
 from converter.measure import Feed
 from converter.progress import bar
 from edge.errors import FatalError
@@ -24,6 +24,9 @@ NARROWEST = 1e-4
 """A layer's range is at least this share of what its inputs times its largest weight span. A dead
 block's range of 0 would give a rescaling of more than the 2^8 that XNNPACK takes, and a file that
 no device loads; 3e-5 is where that begins."""
+
+BOUNDS = ("MINIMUM", "MAXIMUM")
+"""Operators whose constant says nothing of their range."""
 
 BINS = 2048
 HISTOGRAM_PICTURES = 48
@@ -79,7 +82,9 @@ def finished(ranges: Ranges, model: Any, contract: InputContract) -> Ranges:
     """The ranges of the unpacked float model with the input's pinned and dead ones widened."""
     graph = model.subgraphs[0]
     wide = ranges | {int(graph.inputs[0]): pinned(contract)}
-    for op in graph.operators:
+    for op, kind in zip(graph.operators, operator_names(model), strict=True):
+        if kind in BOUNDS:
+            continue
         least = NARROWEST * _reach(model, op, wide)
         for index in op.outputs:
             low, high = wide.get(int(index), (0.0, np.inf))

@@ -78,6 +78,8 @@ def write_odd_networks(folder: Path) -> None:
     trunk = pool(conv(image))
     scores = layers.Dense(2, activation="softmax", name="scores")(trunk)
     rescaled = layers.Rescaling(1 / 255, name="to_unit")(image)
+    prepared = keras.applications.mobilenet_v2.preprocess_input(image)
+    unit = layers.UnitNormalization()
     recurrent = layers.LSTM(4, name="memory")(layers.Reshape((SIZE, SIZE * 3))(image))
     coded = layers.Lambda(lambda values: values * 2, name="secret")(trunk)
     free = layers.Input((None, None, 3))
@@ -96,6 +98,9 @@ def write_odd_networks(folder: Path) -> None:
         "sine": (image, layers.Dense(2)(keras.ops.sin(trunk))),
         "erfinv": (image, layers.Dense(2)(keras.ops.erfinv(trunk))),
         "normalised": (image, layers.Dense(2)(pool(wide(norm(conv(image)))))),
+        "unit": (image, layers.Dense(2)(unit(layers.Dense(8)(trunk)))),
+        "dead": (image, layers.Dense(2)(pool(unit(layers.ReLU(threshold=1e9)(image))))),
+        "tutorial": (image, layers.Dense(2, activation="softmax")(pool(conv(prepared)))),
     }
     for name, (source, target) in odd.items():
         keras.Model(source, target).save(folder / f"{name}.keras")
@@ -109,6 +114,7 @@ def write_odd_networks(folder: Path) -> None:
 def _write_custom_and_half(keras: Any, folder: Path) -> None:
     from tests.doubling import Doubling
 
+    keras.utils.set_random_seed(4)
     layers = keras.layers
     keras.Sequential(
         [layers.Input((SIZE, SIZE, 3)), Doubling(), layers.Flatten(), layers.Dense(2)]

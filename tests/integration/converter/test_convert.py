@@ -227,6 +227,7 @@ BAD = {
     "two inputs": (["two_inputs.keras"], "2 inputs (image, weather)"),
     "open": (["open.keras"], "fix it with --input-size HxW"),
     "lstm": (["lstm.keras"], "layer 'memory' is LSTM: a recurrent network"),
+    "dead": (["dead.keras"], "not finite in TFLite, but not in Keras"),
     "lambda": (["lambda.keras"], "layer 'secret' is a Lambda"),
     "lambda in h5": (["lambda.h5"], "layer 'secret' is a Lambda"),
     "custom layer": (["custom.keras"], "--custom-objects module:Doubling"),

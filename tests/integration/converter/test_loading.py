@@ -52,6 +52,8 @@ def test_every_real_file_becomes_int8(name: str, tmp_path: Path) -> None:
     [
         ("sigmoid.keras", Options()),
         ("rescaling.keras", Options()),
+        ("tutorial.keras", Options()),
+        ("unit.keras", Options()),
         ("half.keras", Options()),
         ("saved", Options()),
         ("open.keras", Options(input_size=(24, 40))),
@@ -72,7 +74,7 @@ def test_odd_networks_convert(name: str, options: Options, material: Path, tmp_p
     assert result.report["score_error"] < 0.15
     if options.input_size:
         assert (contract.input.height, contract.input.width) == options.input_size
-    if name.startswith("rescaling"):
+    if name in {"rescaling.keras", "tutorial.keras"}:
         assert contract.input.std == (1.0,)
         assert any("normalises by itself" in note for note in result.report["notes"])
 
