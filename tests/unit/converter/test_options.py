@@ -34,6 +34,8 @@ def test_labels_from_a_list_or_a_file(tmp_path: Path) -> None:
     file = tmp_path / "labels.txt"
     file.write_text("crop\nweed\n\n")
     assert read_labels("crop, weed") == read_labels(str(file)) == ("crop", "weed")
+    many = tuple(f"label {number}" for number in range(1000))
+    assert read_labels(",".join(many)) == many
     with pytest.raises(FatalError, match="neither a file nor a list"):
         read_labels("nowhere.txt")
     with pytest.raises(FatalError, match="'crop' occurs more than once"):
