@@ -228,7 +228,12 @@ def quantize(bench: Bench, ranged: bytes) -> bytes:
     """
     source, target = bench.scratch / "ranged.tflite", bench.scratch / "int8.tflite"
     source.write_bytes(ranged)
-    request = {"ranged": str(source), "out": str(target), "io": bench.options.io}
-    bench.workshop.ask("quantize", "quantising", request | {"in_float": bench.in_float})
+    request = {
+        "ranged": str(source),
+        "out": str(target),
+        "io": bench.options.io,
+        "in_float": bench.in_float,
+    }
+    bench.workshop.ask("quantize", "quantising", request)
     try_file(target, "int8 model")
     return target.read_bytes()

@@ -136,7 +136,7 @@ def _layers(node: Any) -> Iterator[Layer]:
         if isinstance(node.get("class_name"), str) and isinstance(config, dict):
             name = config.get("name") or node.get("name") or ""
             kind = node["class_name"].rpartition(">")[2]
-            if kind == "TFOpLambda":  # a plain call of TensorFlow's: which one is what counts
+            if kind == "TFOpLambda":  # Keras 2's plain call of TensorFlow, without bytecode
                 kind = str(config.get("function", kind))
             if name and not kind.endswith("Policy"):  # initializers and the like have no name
                 yield Layer(kind, str(name), config, node.get("inbound_nodes"))
