@@ -18,6 +18,12 @@ SAME = 1e-3
 """How far the .tflite's scores may lie from Keras', as a share of the largest score: float
 kernels of both were measured up to 7e-6 apart, a mistake of the converter is of the order of 1."""
 
+ARITHMETIC = {"Mul", "RealDiv", "Sub", "AddV2", "BiasAdd"}
+PASSING = {"Identity", "Cast", "Pack", "Reshape", "ResizeBilinear", "ReverseV2", "StridedSlice"}
+"""Operators of a graph that may stand between pixels and the first layer."""
+ONLY_PIXELS = 16.0
+"""What is divided by this much, or shifted by it, are pixels of 0..255."""
+
 TREMBLE = 1e-6
 """Where a change of a picture by this share changes the scores by more than SAME, float itself is
 not exact enough there, and a difference says nothing of the converter."""
@@ -33,6 +39,8 @@ class FloatModel:
     """Whether the outputs are independent of each other."""
     binary: bool
     """Whether one output was made into two: the first label is `not` the second."""
+    normalizes: str
+    """The operator in front that turns pixels 0..255 into what the network likes, or empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +66,7 @@ def to_float_tflite(network: Network) -> FloatModel:
     call = _as_two(network, last == "Sigmoid") if binary else network.call
     if binary:
         frozen = _freeze(network, call)
-    probe = _probe(network, call)
+    probe, normalizes = _probe(network, call), _normalizes(frozen)
     flatbuffer = without_negation(_convert(network, frozen))
     del frozen  # several times the size of the network
     _compare(network.path, probe, flatbuffer)
@@ -68,6 +76,7 @@ def to_float_tflite(network: Network) -> FloatModel:
         "probabilities" if probabilities else "logits",
         sigmoid=last == "Sigmoid" and not binary,
         binary=binary,
+        normalizes=normalizes,
     )
 
 
@@ -91,6 +100,33 @@ def _last_operator(frozen: Any) -> str:
     while operator.type in {"Identity", "Reshape", "Squeeze", "Cast"} and operator.inputs:
         operator = operator.inputs[0].op
     return str(operator.type)
+
+
+def _normalizes(frozen: Any) -> str:
+    """`preprocess_input`, Rescaling and the like, by the size of their constants."""
+    tensor = frozen.inputs[0]
+    while users := tensor.consumers():
+        operator = users[0]
+        if operator.type in ARITHMETIC:
+            sizes = [size for one in operator.inputs for size in np.abs(_constant(one)).ravel()]
+            if any(size >= ONLY_PIXELS or 0 < size <= 1 / ONLY_PIXELS for size in sizes):
+                return str(operator.name)
+        elif operator.type not in PASSING:
+            break
+        tensor = operator.outputs[0]
+    return ""
+
+
+def _constant(tensor: Any) -> npt.NDArray[Any]:
+    """The numbers of a constant of a graph; none where it is computed."""
+    import tensorflow as tf
+
+    operator = tensor.op
+    while operator.type in {"Identity", "Reshape", "Squeeze"}:
+        operator = operator.inputs[0].op
+    if operator.type != "Const":
+        return np.zeros(0)
+    return np.asarray(tf.make_ndarray(operator.get_attr("value")))
 
 
 def _as_two(network: Network, sigmoid: bool) -> Any:

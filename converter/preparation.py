@@ -92,7 +92,7 @@ def prepare(
     }
     info = workshop.ask("load", f"loading {found.path.name}", request)
     network = float_path.read_bytes()
-    normalize, notes = _normalization(found, options)
+    normalize, notes = _normalization(found, info["normalizes"], options)
     contract = _contract(found, info, normalize, options)
     contract = _labelled(contract, network, listing, options)
     photos = pictures.read(listing, contract.input, scratch, options.progress)
@@ -114,11 +114,13 @@ def _more(parts: Split, contract: Contract, scratch: Path, options: Options) -> 
     return unlabelled.read(options.unlabelled, contract.input, known, scratch, options.progress)
 
 
-def _normalization(found: Scan, options: Options) -> tuple[str, list[str]]:
+def _normalization(found: Scan, operator: str, options: Options) -> tuple[str, list[str]]:
     """The normalisation to use, and what to say about it."""
-    own = found.preprocessing()
-    if own:
-        name = f"{own[0].kind} layer {own[0].name!r}"
+    layers = [f"{layer.kind} layer {layer.name!r}" for layer in found.preprocessing()]
+    if operator:
+        layers.append(f"operator {operator!r}")
+    if layers:
+        name = layers[0]
         if options.normalize in {"", "none"}:
             return "none", [f"the model normalises by itself ({name}): it is fed pixels 0..255"]
         return options.normalize, [

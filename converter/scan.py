@@ -26,11 +26,6 @@ ATTENTION = {"Attention", "AdditiveAttention", "MultiHeadAttention", "GroupQuery
 ATTENTION |= {"GroupedQueryAttention"}
 TEXT = {"Embedding", "TextVectorization", "StringLookup"}
 PREPROCESSING = {"Rescaling", "Normalization"}
-ARITHMETIC = {"TrueDivide", "Divide", "Multiply", "Subtract", "Add"}
-ARITHMETIC |= {"math.truediv", "math.divide", "math.multiply", "math.subtract", "nn.bias_add"}
-"""Plain calculations in a graph of Keras 3 and of Keras 2."""
-ONLY_PIXELS = 16.0
-"""What is divided by this much, or shifted by it, are pixels of 0..255."""
 WEIGHTY = {"Conv2D", "Convolution2D", "DepthwiseConv2D", "SeparableConv2D", "Dense", "Conv1D"}
 
 
@@ -41,15 +36,6 @@ class Layer:
     kind: str
     name: str
     config: dict[str, Any]
-    calls: Any = None
-    """`inbound_nodes`: on what it is called, constants among it."""
-
-    @property
-    def normalizes(self) -> bool:
-        """Whether it turns pixels into what a network likes, if it stands in front of it."""
-        sizes = [abs(number) for number in _numbers(self.calls)]
-        large = any(size >= ONLY_PIXELS or 0 < size <= 1 / ONLY_PIXELS for size in sizes)
-        return self.kind in PREPROCESSING or (self.kind in ARITHMETIC and large)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +54,12 @@ class Scan:
         yield from _layers(self.config)
 
     def preprocessing(self) -> tuple[Layer, ...]:
-        """What normalises pixels in front of the first layer with weights: Rescaling and
-        Normalization layers, `preprocess_input` and other arithmetic with numbers of that size."""
+        """Rescaling and Normalization layers in front of the first layer with weights."""
         found: list[Layer] = []
         for layer in self.layers():
             if layer.kind in WEIGHTY:
                 break
-            if layer.normalizes:
+            if layer.kind in PREPROCESSING:
                 found.append(layer)
         return tuple(found)
 
@@ -104,6 +89,7 @@ def scan(path: Path) -> Scan:
 def refuse_code(found: Scan) -> None:
     """Raises FatalError naming the first layer whose Python code would run on loading."""
     for layer in found.layers():
+        # Keras 2 stores plain TensorFlow calls as TFOpLambda, by name and without bytecode.
         if layer.kind == "Lambda":
             raise FatalError(
                 f"{found.path}: layer {layer.name!r} is a Lambda: its Python code would run "
@@ -136,24 +122,10 @@ def _layers(node: Any) -> Iterator[Layer]:
         if isinstance(node.get("class_name"), str) and isinstance(config, dict):
             name = config.get("name") or node.get("name") or ""
             kind = node["class_name"].rpartition(">")[2]
-            if kind == "TFOpLambda":  # Keras 2's plain call of TensorFlow, without bytecode
-                kind = str(config.get("function", kind))
             if name and not kind.endswith("Policy"):  # initializers and the like have no name
-                yield Layer(kind, str(name), config, node.get("inbound_nodes"))
+                yield Layer(kind, str(name), config)
         for value in node.values():
             yield from _layers(value)
-
-
-def _numbers(node: Any) -> Iterator[float]:
-    """The constants of a call, not the shapes of its tensors."""
-    match node:
-        case bool() | {"class_name": "__keras_tensor__"}:
-            return
-        case int() | float():
-            yield float(node)
-        case list() | dict():
-            for item in node if isinstance(node, list) else node.values():
-                yield from _numbers(item)
 
 
 def _scan_zip(path: Path) -> Scan:

@@ -69,6 +69,7 @@ def _load(request: dict[str, Any]) -> dict[str, Any]:
         "kind": made.kind,
         "sigmoid": made.sigmoid,
         "binary": made.binary,
+        "normalizes": made.normalizes,
     }
 
 

@@ -79,6 +79,7 @@ def write_odd_networks(folder: Path) -> None:
     scores = layers.Dense(2, activation="softmax", name="scores")(trunk)
     rescaled = layers.Rescaling(1 / 255, name="to_unit")(image)
     prepared = keras.applications.mobilenet_v2.preprocess_input(image)
+    minus_mean = keras.applications.resnet50.preprocess_input(image)
     unit = layers.UnitNormalization()
     recurrent = layers.LSTM(4, name="memory")(layers.Reshape((SIZE, SIZE * 3))(image))
     coded = layers.Lambda(lambda values: values * 2, name="secret")(trunk)
@@ -101,6 +102,8 @@ def write_odd_networks(folder: Path) -> None:
         "unit": (image, layers.Dense(2)(unit(layers.Dense(8)(trunk)))),
         "dead": (image, layers.Dense(2)(pool(unit(layers.ReLU(threshold=1e9)(image))))),
         "tutorial": (image, layers.Dense(2, activation="softmax")(pool(conv(prepared)))),
+        "caffe": (image, layers.Dense(2, activation="softmax")(pool(conv(minus_mean)))),
+        "twice": (image, layers.Dense(2, activation="softmax")(pool(conv(image * 2 - 1)))),
     }
     for name, (source, target) in odd.items():
         keras.Model(source, target).save(folder / f"{name}.keras")
@@ -108,6 +111,7 @@ def write_odd_networks(folder: Path) -> None:
     keras.Model(image, scores).save_weights(folder / "weights.weights.h5")
     (folder / "weights.weights.h5").rename(folder / "weights.h5")
     keras.Model(image, scores).export(folder / "saved", verbose=False)
+    keras.Model(*odd["tutorial"]).export(folder / "saved_tutorial", verbose=False)
     _write_custom_and_half(keras, folder)
 
 

@@ -52,7 +52,6 @@ def test_every_real_file_becomes_int8(name: str, tmp_path: Path) -> None:
     [
         ("sigmoid.keras", Options()),
         ("rescaling.keras", Options()),
-        ("tutorial.keras", Options()),
         ("unit.keras", Options()),
         ("half.keras", Options()),
         ("saved", Options()),
@@ -74,9 +73,27 @@ def test_odd_networks_convert(name: str, options: Options, material: Path, tmp_p
     assert result.report["score_error"] < 0.15
     if options.input_size:
         assert (contract.input.height, contract.input.width) == options.input_size
-    if name in {"rescaling.keras", "tutorial.keras"}:
-        assert contract.input.std == (1.0,)
-        assert any("normalises by itself" in note for note in result.report["notes"])
+
+
+@pytest.mark.parametrize(
+    ("name", "std"),
+    [
+        ("rescaling.keras", 1.0),
+        ("tutorial.keras", 1.0),  # preprocess_input as Keras' own tutorial has it, x / 127.5 - 1
+        ("saved_tutorial", 1.0),
+        ("caffe.keras", 1.0),  # B, G, R less their means
+        ("twice.keras", 255.0),  # 2 x - 1 says nothing of x
+        ("sigmoid.keras", 255.0),
+    ],
+)
+def test_a_network_that_normalises_by_itself_is_fed_pixels(
+    name: str, std: float, material: Path, tmp_path: Path
+) -> None:
+    options = Options(effort="fast", max_drop=100, progress=False)
+    result = convert(material / name, material / "pictures", tmp_path / "m.tflite", options)
+    assert load(result.out).contract.input.std == (std,)
+    said = any("normalises by itself" in note for note in result.report["notes"])
+    assert said == (std == 1.0)
 
 
 def test_one_sigmoid_becomes_two_scores(material: Path, tmp_path: Path) -> None:

@@ -89,37 +89,6 @@ def test_only_preprocessing_in_front_counts() -> None:
     assert layers("Conv2D", "Rescaling").preprocessing() == ()
 
 
-KERAS_3 = {"class_name": "__keras_tensor__", "config": {"shape": [None, 224, 224, 3]}}
-MEAN = {"class_name": "__tensor__", "config": {"value": [[[[-103.9, -116.8, -123.7]]]]}}
-CALLS = {
-    "pixels / 127.5": ("TrueDivide", [{"args": [KERAS_3, 127.5], "kwargs": {}}]),
-    "pixels / 255 as a product": ("Multiply", [{"args": [KERAS_3, 1 / 255], "kwargs": {}}]),
-    "pixels less their mean": ("Add", [{"args": [KERAS_3, MEAN], "kwargs": {}}]),
-    "Keras 2": ("math.truediv", [["input_1", 0, 0, {"y": 127.5, "name": None}]]),
-    "Keras 2, the mean": ("nn.bias_add", [["input_1", 0, 0, {"bias": [-103.9, -116.8, -123.7]}]]),
-}
-OTHERS = {
-    "twice": ("Multiply", [{"args": [KERAS_3, 2], "kwargs": {}}]),
-    "two tensors": ("Add", [{"args": [KERAS_3, KERAS_3], "kwargs": {}}]),
-    "a new size": ("image.resize", [["input_1", 0, 0, {"size": [224, 224], "antialias": True}]]),
-}
-
-
-@pytest.mark.parametrize("name", [*CALLS, *OTHERS])
-def test_arithmetic_with_numbers_of_the_size_of_pixels_counts(name: str) -> None:
-    """preprocess_input of keras.applications is such; a plain factor may be anything."""
-    kind, calls = (CALLS | OTHERS)[name]
-    lambda_of_keras_2 = "." in kind
-    first = {
-        "class_name": "TFOpLambda" if lambda_of_keras_2 else kind,
-        "config": {"name": "first"} | ({"function": kind} if lambda_of_keras_2 else {}),
-        "inbound_nodes": calls,
-    }
-    conv = {"class_name": "Conv2D", "config": {"name": "conv"}}
-    found = Scan(Path("m.keras"), "keras", "3.15", {"layers": [first, conv, first]})
-    assert [one.kind for one in found.preprocessing()] == ([kind] if name in CALLS else [])
-
-
 def test_what_keras_3_dislikes_is_mended() -> None:
     old = {"class_name": "DepthwiseConv2D", "config": {"name": "fire/expand", "groups": 1}}
     assert mend(old) == {"class_name": "DepthwiseConv2D", "config": {"name": "fire_expand"}}
