@@ -16,19 +16,15 @@ INSIDE = ("MINIMUM", "RSQRT", "ADD", "MAXIMUM", "MEAN", "SUM", *SQUARES)
 
 
 def variances(flatbuffer: bytes) -> tuple[str, ...]:
-    """The names of the tensors from inverse roots back to squares; empty where there is no root."""
+    """The names of the tensors from squares to inverse roots; empty where there is no root."""
     model = unpack(flatbuffer)
     graph = model.subgraphs[0]
     pairs = zip(graph.operators, operator_names(model), strict=True)
     made_by = {int(op.outputs[0]): (op, kind) for op, kind in pairs}
     ends = [tensor for tensor, (_, kind) in made_by.items() if kind in ("MINIMUM", "RSQRT")]
     chains = [list(_back(made_by, end)) for end in ends]
-    inside = {
-        tensor: None
-        for chain in chains
-        if any(made_by[tensor][1] == "RSQRT" for tensor in chain)
-        for tensor in chain
-    }
+    roots = [chain for chain in chains if any(made_by[one][1] == "RSQRT" for one in chain)]
+    inside = sorted(set().union(*roots))
     return tuple(graph.tensors[tensor].name.decode() for tensor in inside)
 
 
