@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from converter.graph import last_operator, normalizes
 from converter.keras_files import Network
 from converter.negation import without_negation
 from edge.errors import FatalError
@@ -17,12 +18,6 @@ from edge.runtime.litert import LiteRt
 SAME = 1e-3
 """How far the .tflite's scores may lie from Keras', as a share of the largest score: float
 kernels of both were measured up to 7e-6 apart, a mistake of the converter is of the order of 1."""
-
-ARITHMETIC = {"Mul", "RealDiv", "Sub", "AddV2", "BiasAdd"}
-PASSING = {"Identity", "Cast", "Pack", "Reshape", "ResizeBilinear", "ReverseV2", "StridedSlice"}
-"""Operators of a graph that may stand between pixels and the first layer."""
-ONLY_PIXELS = 16.0
-"""What is divided by this much, or shifted by it, are pixels of 0..255."""
 
 TREMBLE = 1e-6
 """Where a change of a picture by this share changes the scores by more than SAME, float itself is
@@ -59,14 +54,14 @@ def to_float_tflite(network: Network) -> FloatModel:
     Raises FatalError where TFLite has no operator for something in the network.
     """
     frozen = _freeze(network, network.call)
-    last = _last_operator(frozen)
+    last = last_operator(frozen)
     if len(frozen.outputs) != 1 or frozen.outputs[0].shape.rank is None:
         raise FatalError(f"{network.path}: its output has no fixed shape")
     binary = frozen.outputs[0].shape.num_elements() == 1
     call = _as_two(network, last == "Sigmoid") if binary else network.call
     if binary:
         frozen = _freeze(network, call)
-    probe, normalizes = _probe(network, call), _normalizes(frozen)
+    probe, in_front = _probe(network, call), normalizes(frozen)
     flatbuffer = without_negation(_convert(network, frozen))
     del frozen  # several times the size of the network
     _compare(network.path, probe, flatbuffer)
@@ -76,7 +71,7 @@ def to_float_tflite(network: Network) -> FloatModel:
         "probabilities" if probabilities else "logits",
         sigmoid=last == "Sigmoid" and not binary,
         binary=binary,
-        normalizes=normalizes,
+        normalizes=in_front,
     )
 
 
@@ -92,41 +87,6 @@ def _freeze(network: Network, call: Any) -> Any:
     # Frozen first: from_concrete_functions leaves a Keras 3 model's variables as variables,
     # and saving it as a SavedModel loses its weights.
     return convert_variables_to_constants_v2(function.get_concrete_function())
-
-
-def _last_operator(frozen: Any) -> str:
-    """The kind of the operator behind the output, seen through what does not change values."""
-    operator = frozen.outputs[0].op
-    while operator.type in {"Identity", "Reshape", "Squeeze", "Cast"} and operator.inputs:
-        operator = operator.inputs[0].op
-    return str(operator.type)
-
-
-def _normalizes(frozen: Any) -> str:
-    """`preprocess_input`, Rescaling and the like, by the size of their constants."""
-    tensor = frozen.inputs[0]
-    while users := tensor.consumers():
-        operator = users[0]
-        if operator.type in ARITHMETIC:
-            sizes = [size for one in operator.inputs for size in np.abs(_constant(one)).ravel()]
-            if any(size >= ONLY_PIXELS or 0 < size <= 1 / ONLY_PIXELS for size in sizes):
-                return str(operator.name)
-        elif operator.type not in PASSING:
-            break
-        tensor = operator.outputs[0]
-    return ""
-
-
-def _constant(tensor: Any) -> npt.NDArray[Any]:
-    """The numbers of a constant of a graph; none where it is computed."""
-    import tensorflow as tf
-
-    operator = tensor.op
-    while operator.type in {"Identity", "Reshape", "Squeeze"}:
-        operator = operator.inputs[0].op
-    if operator.type != "Const":
-        return np.zeros(0)
-    return np.asarray(tf.make_ndarray(operator.get_attr("value")))
 
 
 def _as_two(network: Network, sigmoid: bool) -> Any:
