@@ -115,6 +115,11 @@ CONVERT_OPTIONS = (
         help="Points of accuracy that int8 may lose; above, exit status 3 and no model.",
     ),
     _choice("--io", Io, "int8", "Type of the model's input and output."),
+    click.option(
+        "--full-integer",
+        is_flag=True,
+        help="Leave no operator in float: for accelerators that take none.",
+    ),
     click.option("--input-size", type=Size(), default=None, help="Where the model leaves it open."),
     click.option("--output", default="", help="The output to convert, where there are several."),
     click.option("--trust-model-code", "trusted", is_flag=True, help="Run code inside MODEL."),

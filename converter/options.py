@@ -47,6 +47,8 @@ class Options:
     """Accuracy that int8 may lose against float, in points of a hundred."""
     io: Io = "int8"
     """The type of the model's input and output."""
+    full_integer: bool = False
+    """Whether no operator may compute in float, however much closer that would be."""
     input_size: tuple[int, ...] = ()
     """Height and width, where the model leaves them open."""
     output: str = ""

@@ -16,7 +16,7 @@ from converter.bias import correct
 from converter.choice import CORRECTED, Candidate, best
 from converter.data import Pixels
 from converter.equalize import equalized
-from converter.flatbuffer import Ranges, unpack, with_ranges
+from converter.flatbuffer import Ranges, float_operators, unpack, with_ranges
 from converter.measure import Feed, Scores, divergences, scores
 from converter.options import Options
 from converter.preparation import Prepared
@@ -98,7 +98,9 @@ def recovered(bench: Bench, prepared: Prepared) -> Recovered:
     seen = ranges.observe(network, feed, progress)
     first = ("min/max", seen.extremes)
     found = list(_from_ranges(bench, network, (first,), reference))
-    if inside := variances(network):
+    if bench.options.full_integer:
+        _without_float(found[0])
+    elif inside := variances(network):
         apart = replace(bench, in_float=inside)
         others = list(_from_ranges(apart, network, (first,), reference))
         chosen = best(found + others)
@@ -119,6 +121,15 @@ def recovered(bench: Bench, prepared: Prepared) -> Recovered:
     except FatalError as error:
         return Recovered(tuple(found), (f"no fine-tuning: {error}",))
     return Recovered(tuple(found))
+
+
+def _without_float(candidate: Candidate) -> None:
+    """Raises FatalError with the first operator that has no int8 kernel."""
+    for row in float_operators(candidate.flatbuffer):
+        raise FatalError(
+            f"--full-integer: TFLite has no int8 kernel for {row['operator']}, which layer "
+            f"{row['layer']!r} needs: replace it, or leave --full-integer out"
+        )
 
 
 def _from_ranges(

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -212,6 +213,10 @@ def test_variances_that_int8_rounds_to_nothing_stay_in_float(
     assert error["min/max, variance in float"] < error["min/max"] / 2
     assert report["chosen"] == "min/max, variance in float"
     assert {row["operator"] for row in report["float_operators"]} == VARIANCE
+    everywhere = replace(options, full_integer=True, max_drop=100)
+    report = convert(source, pictures, tmp_path / "n.tflite", everywhere).report
+    assert report["chosen"] == "min/max"
+    assert report["float_operators"] == []
 
 
 BAD = {
@@ -238,6 +243,7 @@ BAD = {
     "no output folder": (["stripes.keras", "--out", "gone/m.tflite"], "there is no such folder"),
     "a file for a folder": (["stripes.keras", "--out", "/dev/null/m.tflite"], "no such folder"),
     "transformer": (["attention.keras"], "layer 'look' is MultiHeadAttention"),
+    "no int8 kernel": (["sine.keras", "--full-integer"], "no int8 kernel for SIN, which layer"),
     "no operator": (["erfinv.keras"], "TFLite has no operator for Erfinv, which layer 'functional"),
 }
 
