@@ -33,48 +33,53 @@ def correct(
 
     Returns it unchanged where the two networks' layers cannot be matched.
     """
+    current, pairs = matched(flatbuffer, int8)
+    wanted = _patches(flatbuffer, [one for one, _ in pairs], feed)
+    size = group_size([layer for _, layer in pairs], len(feed.pixels), budget)
+    for row in bar(range(len(pairs)), "correcting biases", progress):
+        one, layer, patch = *pairs[row], wanted[row]
+        if row % size == 0:
+            # Within a group the input's mean is taken to be float's, as it will be when the
+            # layers before are corrected; measured before that, their error would count twice.
+            patch = _patches(bytes(current), [layer], feed)[0]
+        write_bias(current, layer, one, response(one, wanted[row]) - response(layer, patch))
+    return bytes(current)
+
+
+def matched(flatbuffer: bytes, int8: bytes) -> tuple[bytearray, list[tuple[Linear, Linear]]]:
+    """The int8 flatbuffer, where every bias can be written by itself, and both networks' layers.
+
+    No layers where they are not the same in both.
+    """
     original = linears(unpack(flatbuffer))
     current = bytearray(pack(_own_biases(unpack(int8))))
     layers = linears(unpack(bytes(current)))
     if [(one.kind, one.weights.shape) for one in original] != [
         (one.kind, one.weights.shape) for one in layers
     ]:
-        return int8
-    wanted = _patches(flatbuffer, original, feed)
-    size = group_size(layers, len(feed.pixels), budget)
-    for row in bar(range(len(layers)), "correcting biases", progress):
-        one, layer, patch = original[row], layers[row], wanted[row]
-        if row % size == 0:
-            # Within a group the input's mean is taken to be float's, as it will be when the
-            # layers before are corrected; measured before that, their error would count twice.
-            patch = _patches(bytes(current), [layer], feed)[0]
-        _write(current, layer, one, response(one, wanted[row]) - response(layer, patch))
-    return bytes(current)
+        return current, []
+    return current, list(zip(original, layers, strict=True))
 
 
 def group_size(layers: list[Linear], pictures: int, budget: float = BUDGET) -> int:
     """How many layers share one run over the pictures: 1 in all but large networks."""
-    work = sum(_multiplications(layer) for layer in layers) * pictures
+    work = sum(layer.multiplications for layer in layers) * pictures
     return max(1, math.ceil(len(layers) * work / budget))
 
 
-def _multiplications(layer: Linear) -> float:
-    """For one picture."""
-    places = np.prod(layer.input.shape[1:3]) / np.prod(layer.stride)
-    return float(layer.weights.size * (1 if layer.kind == "FULLY_CONNECTED" else places))
-
-
-def _write(current: bytearray, layer: Linear, one: Linear, shift: Array) -> None:
-    """Put `bias of the float layer + shift` into the int8 layer's bias, in place."""
+def write_bias(current: bytearray, layer: Linear, one: Linear, shift: Array) -> None:
+    """Put `bias of the float layer + shift` into the other layer's bias, in place."""
     from ai_edge_litert import schema_py_generated as schema
 
     if layer.bias is None:
         return
     real = shift if one.bias is None else one.bias + shift
-    limits = np.iinfo(np.int32)
-    steps = np.clip(np.rint(real / layer.bias_scale), limits.min, limits.max)
+    steps = real / layer.bias_scale
+    if layer.bias_type == np.int32:
+        limits = np.iinfo(np.int32)
+        steps = np.clip(np.rint(steps), limits.min, limits.max)
     buffer = schema.Model.GetRootAs(current).Buffers(layer.bias_buffer)
-    buffer.DataAsNumpy().view(np.int32)[:] = steps.astype(np.int32)
+    buffer.DataAsNumpy().view(layer.bias_type)[:] = steps.astype(layer.bias_type)
 
 
 def response(layer: Linear, patch: Array) -> Array:
@@ -149,9 +154,10 @@ def _own_biases(model: Any) -> Any:
     from ai_edge_litert import schema_py_generated as schema
 
     seen: set[int] = set()
+    types = schema.TensorType.INT32, schema.TensorType.FLOAT32
     for tensor in model.subgraphs[0].tensors:
-        is_bias = tensor.type == schema.TensorType.INT32 and constant(model, tensor) is not None
-        if is_bias and tensor.buffer in seen:
+        may_be = tensor.type in types and constant(model, tensor) is not None
+        if may_be and tensor.buffer in seen:
             model.buffers.append(copy.copy(model.buffers[tensor.buffer]))
             tensor.buffer = len(model.buffers) - 1
         seen.add(tensor.buffer)

@@ -1,8 +1,8 @@
 """int8 candidates, compared with float on the choosing pictures -> the one to keep. Pure.
 
-Accuracy on some hundred pictures cannot tell candidates apart, and would be chosen by luck: they
-are told apart by how many labels they change, then by how far their probabilities lie from the
-float network's.
+Accuracy on some hundred pictures cannot tell candidates apart, nor can the few labels that they
+change, and the luckiest would win: they are told apart by how far their probabilities lie from
+the float network's.
 """
 
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from converter.flatbuffer import Ranges
 from edge.errors import FatalError
 
 CORRECTED = " + bias correction"
@@ -20,7 +21,9 @@ PROVEN = 2.0
 """Standard errors."""
 
 ENOUGH_UNSEEN = 10
-"""Pictures that a fine-tuned candidate did not learn from."""
+"""Pictures that a candidate did not learn from."""
+
+ALL = slice(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +33,22 @@ class Candidate:
     name: str
     network: bytes
     """The float flatbuffer that it was made from."""
+    ranges: Ranges
+    """Of that network's activations."""
     flatbuffer: bytes
     divergences: npt.NDArray[np.float64]
     """(n,) Kullback-Leibler divergence from the float network for each picture, nats."""
-    agreed: npt.NDArray[np.bool_]
-    """(n,) whether its label for each picture is the float network's."""
+    agreed: npt.NDArray[np.float64]
+    """(n,) in how many of a picture's views its label is the float network's, 0..1."""
     seconds: float
     learned: npt.NDArray[np.bool_]
-    """(n,) whether it was fine-tuned with the picture."""
+    """(n,) whether its weights were fitted to the picture."""
+    mixed: bool = False
+    """Whether the network's ends are left in float."""
 
     @property
     def agreement(self) -> float:
-        """Share of the pictures with the float network's label, 0..1."""
+        """Share of the views with the float network's label, 0..1."""
         return float(self.agreed.mean())
 
     @property
@@ -66,38 +73,41 @@ class Candidate:
 
 
 def best(found: Sequence[Candidate]) -> Candidate:
-    """Of those that change the fewest labels, the simplest that is not provably further off.
+    """The simplest that is not provably further off than the closest.
 
-    Labels come first, because they are what the device reports. Then divergence: within one
-    standard error of the difference, picture by picture, two are alike: the rule of one standard
-    error (Breiman et al. 1984, Classification and Regression Trees, section 3.4.3). What was
-    fine-tuned has to beat the best of the others (`_beats`).
+    Within one standard error of the difference, picture by picture, two are alike: the rule of
+    one standard error (Breiman et al. 1984, Classification and Regression Trees, section 3.4.3).
+    What was fitted to pictures has to be provably closer than the best of the others, and what
+    has float operators at its ends than the best of both.
     """
-    if not found:
+    whole = [one for one in found if not one.mixed]
+    plain = [one for one in whole if not one.learned.any()] or whole
+    if not plain:
         raise FatalError("no int8 candidate could be made")
-    others = [one for one in found if not one.learned.any()] or list(found)
-    most = max(one.agreement for one in others)
-    pool = [one for one in others if one.agreement == most]
+    chosen = _simplest(plain)
+    for dearer in (whole, found):
+        chosen = _simplest(_closer(dearer, chosen) or [chosen])
+    return chosen
+
+
+def _closer(pool: Sequence[Candidate], chosen: Candidate) -> list[Candidate]:
+    """Those that are provably closer than the chosen one."""
+    return [one for one in pool if _margin(chosen, one) > PROVEN]
+
+
+def _simplest(pool: Sequence[Candidate]) -> Candidate:
+    """The first that is not further off than the closest by more than a standard error."""
     closest = min(pool, key=lambda one: one.divergence)
-    everywhere = np.ones(len(closest.divergences), np.bool_)
-    chosen = next((one for one in pool if _margin(one, closest, everywhere) <= 1), closest)
-    return next((one for one in found if one.learned.any() and _beats(one, chosen)), chosen)
+    return next((one for one in pool if _margin(one, closest) <= 1), closest)
 
 
-def _beats(tuned: Candidate, chosen: Candidate) -> bool:
-    """Whether it keeps as many labels and is provably closer, on pictures that are new to it.
+def _margin(one: Candidate, other: Candidate) -> float:
+    """By how many standard errors, picture by picture, `one` lies further off than `other`.
 
-    Where those are too few, on all of them.
+    On pictures that neither learned from; where those are too few, on all.
     """
-    unseen = ~tuned.learned
-    if unseen.sum() < ENOUGH_UNSEEN:
-        unseen = np.ones_like(unseen)
-    return tuned.agreement >= chosen.agreement and _margin(chosen, tuned, unseen) > PROVEN
-
-
-def _margin(one: Candidate, other: Candidate, pictures: npt.NDArray[np.bool_]) -> float:
-    """By how many standard errors, picture by picture, `one` lies further off than `other`."""
-    worse = (one.divergences - other.divergences)[pictures]
+    new = ~(one.learned | other.learned)
+    worse = (one.divergences - other.divergences)[new if new.sum() >= ENOUGH_UNSEEN else ALL]
     error = float(worse.std() / np.sqrt(len(worse)))
     if not error:
         return 0.0 if not worse.mean() else float(np.copysign(np.inf, worse.mean()))

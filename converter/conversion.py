@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from converter import files, gate, measurement, page, report
+from converter import files, gate, measurement, page, report, views
+from converter.bench import Bench
 from converter.choice import Candidate, best
 from converter.edge_tpu import readiness
 from converter.measurement import Pair
@@ -13,7 +14,7 @@ from converter.options import Options
 from converter.pack import pack
 from converter.preparation import Prepared, check, named, prepare
 from converter.probe import better_normalizations
-from converter.recovery import Bench, Recovered, recovered
+from converter.recovery import Recovered, recovered
 from converter.workshop import Workshop
 from edge.model import Contract
 
@@ -45,7 +46,7 @@ def convert(model: Path, data: Path, out: Path, options: Options | None = None) 
             scratch,
             prepared.contract,
             split.calibration.pixels,
-            split.choosing.pixels,
+            views.several(split.choosing.pixels),
             split.unseen,
             options,
             prepared.unlabelled.pixels if prepared.unlabelled else None,

@@ -4,7 +4,7 @@ A channel that only reaches a tenth of its tensor's range has a tenth of its 256
 it up where it is made and down where it is used changes nothing in float and wins the steps
 back (cross-layer equalisation, Nagel et al. 2019, section 4.1; here by the activations seen on
 pictures, since the weights have scales per channel anyway). Behind ReLU6 a channel may grow
-until its largest value reaches 6.
+until its largest value comes near 6.
 """
 
 from dataclasses import dataclass
@@ -25,6 +25,9 @@ TO_FULL = 0.5
 """Exponents of the scaling. A depthwise layer has a weight scale for each input channel, so that
 nothing is lost; in a full convolution small input channels lose steps of their weights."""
 LARGEST = 64.0
+HEADROOM = 2.0
+"""A channel that grows stays so far below the end of its tensor's range. Else all channels would
+end there, and all be cut off where a picture goes beyond those that calibrate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ def factors(peaks: Array, ceiling: float, user_kind: str) -> Array:
     top = float(min(peaks.max(), ceiling))
     alive = peaks > 0
     grown = np.ones_like(peaks)
-    grown[alive] = np.clip((top / peaks[alive]) ** alpha, 1.0, LARGEST)
+    grown[alive] = np.clip((top / HEADROOM / peaks[alive]) ** alpha, 1.0, LARGEST)
     return grown
 
 

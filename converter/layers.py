@@ -27,16 +27,37 @@ class Linear:
     """Real values: (out, height, width, in), (1, height, width, out) or (out, in)."""
     weight_scale: Array
     """(out,) real value of one step of the weights; ones in a float model."""
+    weight_type: np.dtype[Any]
     weight_buffer: int
     bias: Array | None
     """Real values, (out,)."""
     bias_buffer: int
     bias_scale: Array
     """(out,) real value of one step of the bias; ones in a float model."""
+    bias_type: np.dtype[Any]
     stride: tuple[int, int]
     dilation: tuple[int, int]
     same: bool
     """Padding SAME rather than VALID."""
+
+    @property
+    def matrix(self) -> Array:
+        """(out, inputs): the weights of each output, a depthwise layer's of its own channel."""
+        if self.kind == "DEPTHWISE_CONV_2D":
+            return self.weights.reshape(-1, self.weights.shape[3]).T
+        return self.weights.reshape(len(self.weights), -1)
+
+    def tensor(self, matrix: Array) -> Array:
+        """The same (out, inputs) numbers in the shape of the weights."""
+        if self.kind == "DEPTHWISE_CONV_2D":
+            return matrix.T.reshape(self.weights.shape)
+        return matrix.reshape(self.weights.shape)
+
+    @property
+    def multiplications(self) -> float:
+        """For one picture."""
+        places = np.prod(self.input.shape[1:3]) / np.prod(self.stride)
+        return float(self.weights.size * (1 if self.kind == "FULLY_CONNECTED" else places))
 
 
 def linears(model: Any) -> list[Linear]:
@@ -65,10 +86,12 @@ def _linear(model: Any, op: Any, kind: str) -> Linear | None:
         int(op.inputs[0]),
         weights,
         weight_scale * np.ones(_outputs(kind, weights)),
+        dtype(tensors[op.inputs[1]]),
         tensors[op.inputs[1]].buffer,
         bias,
         tensors[op.inputs[2]].buffer if has_bias else -1,
         scale,
+        dtype(tensors[op.inputs[2]]) if has_bias else np.dtype(np.float32),
         (options.strideH, options.strideW) if conv else (1, 1),
         (options.dilationHFactor, options.dilationWFactor) if conv else (1, 1),
         conv and options.padding == 0,

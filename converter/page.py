@@ -59,9 +59,9 @@ def _tried(facts: dict[str, Any]) -> str:
         for row in facts["tried"]
     )
     return (
-        "<h2>What was tried</h2><p>Compared on pictures that do not measure; of those that agree "
-        "most with float, the simplest within one standard error of the smallest divergence is "
-        "kept.</p><table><tr><th>way</th>"
+        "<h2>What was tried</h2><p>Compared on views of pictures that do not measure. The simplest "
+        "within one standard error of the smallest divergence from float is kept; weights fitted "
+        "to pictures, and ends in float, have to be two closer.</p><table><tr><th>way</th>"
         f"<th>divergence, nats</th><th>agreement</th><th>seconds</th></tr>{rows}</table>"
     )
 

@@ -1,80 +1,37 @@
 """A float network and pictures -> int8 candidates, compared with float.
 
-They are compared on pictures that do not measure, a third of which did not calibrate either.
+They are compared on views of pictures that do not measure (converter.views).
 """
 
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from converter import ranges
+from converter.bench import Bench, Made, judge, quantize, reference_scores
 from converter.bias import correct
 from converter.choice import CORRECTED, Candidate, best
-from converter.data import Pixels
 from converter.equalize import equalized
-from converter.flatbuffer import Ranges, float_operators, unpack, with_ranges
-from converter.measure import Feed, Scores, divergences, scores
-from converter.options import Options
+from converter.flatbuffer import Ranges, float_operators, unpack
+from converter.measure import Scores
+from converter.mixed import ends
 from converter.preparation import Prepared
 from converter.rounding import round_for
-from converter.trial import try_file
 from converter.variance import variances
-from converter.workshop import Workshop
 from edge.errors import FatalError
-from edge.model import Contract
-from edge.runtime.litert import LiteRt
 
 CORRECTION_PICTURES = 32
 """8 to 100 gave the same accuracy in a trial."""
 
 PERCENTILE = 0.99999
 
+Ranged = tuple[str, bytes, Ranges]
+"""How the ranges were found, the float flatbuffer, the ranges of its activations."""
+
 ROUNDED = " + weight rounding"
 TUNED = " + fine-tuning"
-
-
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """All that recovery works with."""
-
-    workshop: Workshop
-    scratch: Path
-    contract: Contract
-    calibration: Pixels
-    choosing: Pixels
-    unseen: npt.NDArray[np.bool_]
-    """(n,) which of the choosing pictures do not calibrate."""
-    options: Options
-    unlabelled: Pixels | None = None
-    """More pictures, to learn from."""
-    in_float: tuple[str, ...] = ()
-    """Tensors that are not quantised."""
-
-    def feed(self, pixels: Pixels) -> Feed:
-        """Pictures as this network takes them."""
-        return Feed(pixels, self.contract.input)
-
-    def called(self, estimator: str) -> str:
-        """A candidate's name, by how its ranges were found."""
-        return f"{estimator}, variance in float" if self.in_float else estimator
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """An int8 flatbuffer that nobody measured yet."""
-
-    name: str
-    network: bytes
-    """The float flatbuffer that it was made from."""
-    flatbuffer: bytes
-    started: float
-    """time.monotonic() when its making began."""
-    learned: bool = False
-    """Whether it was fine-tuned with the pictures that calibrate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,33 +51,42 @@ def recovered(bench: Bench, prepared: Prepared) -> Recovered:
     """
     network, effort = prepared.network, bench.options.effort
     reference = reference_scores(bench, network)
-    feed, progress = bench.feed(bench.calibration), bench.options.progress
-    seen = ranges.observe(network, feed, progress)
-    first = ("min/max", seen.extremes)
-    found = list(_from_ranges(bench, network, (first,), reference))
+    seen = ranges.observe(network, bench.feed(bench.calibration), bench.options.progress)
+    bench, found = _simple(bench, network, seen.extremes, reference)
+    if effort == "fast":
+        return Recovered(tuple(found))
+    found += _from_ranges(bench, _equalised(bench, network), reference)
+    found += _from_ranges(bench, _narrowed(bench, network, seen), reference)
+    if effort == "normal":
+        return Recovered(tuple(found))
+    start = min((one for one in found if one.corrected), key=lambda one: one.divergence)
+    found.append(_rounded(bench, start, reference))
+    notes = []
+    try:
+        found.append(_tuned(bench, start, reference))
+    except FatalError as error:
+        notes.append(f"no fine-tuning: {error}")
+    if _changes_too_much(bench, best(found)):
+        found += _mixed(bench, start, reference)
+    return Recovered(tuple(found), tuple(notes))
+
+
+def _simple(
+    bench: Bench, network: bytes, extremes: Ranges, reference: Scores
+) -> tuple[Bench, list[Candidate]]:
+    """By minima and maxima; with the variance of normalisations in float from here on, where
+    that is closer."""
+    plain = [("min/max", network, extremes)]
+    found = list(_from_ranges(bench, plain, reference))
     if bench.options.full_integer:
         _without_float(found[0])
     elif inside := variances(network):
-        apart = replace(bench, in_float=inside)
-        others = list(_from_ranges(apart, network, (first,), reference))
+        apart = bench.leaving(inside)
+        others = list(_from_ranges(apart, plain, reference))
         chosen = best(found + others)
         bench = apart if any(chosen is one for one in others) else bench
         found += others
-    if effort == "fast":
-        return Recovered(tuple(found))
-    even = equalized(network, feed, progress)
-    rows = (("equalised, min/max", ranges.observe(even, feed, progress).extremes),)
-    found += _from_ranges(bench, even, rows, reference)
-    found += _from_ranges(bench, network, _narrowed(bench, network, seen), reference)
-    if effort != "max":
-        return Recovered(tuple(found))
-    found += _rounded(bench, network, first, reference)
-    found += _rounded(bench, even, rows[0], reference)
-    try:
-        found.append(_tuned(bench, found, reference))
-    except FatalError as error:
-        return Recovered(tuple(found), (f"no fine-tuning: {error}",))
-    return Recovered(tuple(found))
+    return bench, found
 
 
 def _without_float(candidate: Candidate) -> None:
@@ -132,17 +98,22 @@ def _without_float(candidate: Candidate) -> None:
         )
 
 
-def _from_ranges(
-    bench: Bench, network: bytes, named: Iterable[tuple[str, Ranges]], reference: Scores
-) -> Iterator[Candidate]:
+def _changes_too_much(bench: Bench, candidate: Candidate) -> bool:
+    """Whether it changes more labels than accuracy may be lost, and float operators may be."""
+    changed = 100 * (1 - candidate.agreement)
+    return changed > bench.options.max_drop and not bench.options.full_integer
+
+
+def _from_ranges(bench: Bench, named: Iterable[Ranged], reference: Scores) -> Iterator[Candidate]:
     """Each set of ranges, plain and with its biases corrected."""
-    for estimator, found in named:
-        started, name = time.monotonic(), bench.called(estimator)
-        plain = quantize(bench, with_ranges(network, found))
-        yield judge(bench, Made(name, network, plain, started), reference)
+    for estimator, network, found in named:
+        started = time.monotonic()
+        name = f"{estimator}, variance in float" if bench.in_float else estimator
+        made = Made(name, network, found, quantize(bench, network, found), started)
+        yield judge(bench, made, reference)
         if bench.options.effort == "fast":
             return
-        yield _corrected(bench, Made(name, network, plain, time.monotonic()), reference)
+        yield _corrected(bench, replace(made, started=time.monotonic()), reference)
 
 
 def _corrected(bench: Bench, made: Made, reference: Scores) -> Candidate:
@@ -152,25 +123,36 @@ def _corrected(bench: Bench, made: Made, reference: Scores) -> Candidate:
     return judge(bench, replace(made, name=name, flatbuffer=flatbuffer), reference)
 
 
-def _rounded(
-    bench: Bench, network: bytes, row: tuple[str, Ranges], reference: Scores
-) -> Iterator[Candidate]:
-    started = time.monotonic()
+def _further(start: Candidate, how: str, flatbuffer: bytes, started: float) -> Made:
+    """What was fitted to pictures, from a candidate with corrected biases on."""
+    name = f"{start.name.removesuffix(CORRECTED)}{how}"
+    return Made(name, start.network, start.ranges, flatbuffer, started, learned=True)
+
+
+def _rounded(bench: Bench, start: Candidate, reference: Scores) -> Candidate:
+    """Its weights rounded for the data."""
+    started, feed = time.monotonic(), bench.feed(bench.calibration)
+    better = round_for(start.network, start.flatbuffer, feed, bench.options.progress)
+    return _corrected(bench, _further(start, ROUNDED, better, started), reference)
+
+
+def _mixed(bench: Bench, start: Candidate, reference: Scores) -> Iterator[Candidate]:
+    """The ends in float, ever more of them in front, and the rest rounded for the data."""
     feed = bench.feed(bench.calibration)
-    plain = quantize(bench, with_ranges(network, row[1]))
-    better = round_for(network, plain, feed, bench.options.progress)
-    name = f"{bench.called(row[0])}{ROUNDED}"
-    yield _corrected(bench, Made(name, network, better, started), reference)
+    for depth, tensors in ends(start.network):
+        started, apart = time.monotonic(), bench.leaving(tensors, mixed=True)
+        plain = quantize(apart, start.network, start.ranges)
+        better = round_for(start.network, plain, feed, bench.options.progress)
+        said = f", {depth} layers and the last in float" if depth else ", the last layer in float"
+        yield _corrected(apart, _further(start, f"{said}{ROUNDED}", better, started), reference)
 
 
-def _tuned(bench: Bench, found: list[Candidate], reference: Scores) -> Candidate:
-    """The closest candidate so far, trained. Raises FatalError where it cannot be.
+def _tuned(bench: Bench, start: Candidate, reference: Scores) -> Candidate:
+    """The candidate trained. Raises FatalError where it cannot be.
 
-    Not those with rounded weights: learning nudges weights over their nearest half step, and
+    Not one with rounded weights: learning nudges weights over their nearest half step, and
     theirs are far from it.
     """
-    free = (one for one in found if one.corrected and ROUNDED not in one.name)
-    start = min(free, key=lambda one: one.divergence)
     started = time.monotonic()
     paths = {name: bench.scratch / f"tune.{name}" for name in ("network", "int8", "out")}
     paths["network"].write_bytes(start.network)
@@ -181,9 +163,8 @@ def _tuned(bench: Bench, found: list[Candidate], reference: Scores) -> Candidate
         "kind": bench.contract.output.kind,
     }
     bench.workshop.ask("tune", "fine-tuning", request)
-    name = f"{start.name.removesuffix(CORRECTED)}{TUNED}"
-    tuned = Made(name, start.network, paths["out"].read_bytes(), started, learned=True)
-    return _corrected(bench, tuned, reference)
+    tuned = paths["out"].read_bytes()
+    return _corrected(bench, _further(start, TUNED, tuned, started), reference)
 
 
 def _saved(bench: Bench) -> list[str]:
@@ -195,10 +176,17 @@ def _saved(bench: Bench) -> list[str]:
     return [str(path) for path in paths]
 
 
-def _narrowed(bench: Bench, network: bytes, seen: ranges.Observed) -> Iterator[tuple[str, Ranges]]:
+def _equalised(bench: Bench, network: bytes) -> Iterator[Ranged]:
+    """The same network with its channels equalised."""
+    feed, progress = bench.feed(bench.calibration), bench.options.progress
+    even = equalized(network, feed, progress)
+    yield "equalised, min/max", even, ranges.observe(even, feed, progress).extremes
+
+
+def _narrowed(bench: Bench, network: bytes, seen: ranges.Observed) -> Iterator[Ranged]:
     """The other estimators of the ranges."""
     if bench.options.effort == "max":
-        yield "moving average", seen.average
+        yield "moving average", network, seen.average
     feed = bench.feed(bench.calibration)
     counts = ranges.histograms(network, feed, seen.extremes, bench.options.progress)
     model = unpack(network)
@@ -207,44 +195,4 @@ def _narrowed(bench: Bench, network: bytes, seen: ranges.Observed) -> Iterator[t
         ("least squares", ranges.least_error),
     ):
         found = {index: rule(counts[index], span) for index, span in seen.extremes.items()}
-        yield name, ranges.finished(found, model, bench.contract.input)
-
-
-def reference_scores(bench: Bench, network: bytes) -> Scores:
-    """What the float network says of the choosing pictures."""
-    lite = LiteRt("float model", network, threads=2)
-    return scores(lite, bench.feed(bench.choosing), "comparing", bench.options.progress)
-
-
-def judge(bench: Bench, made: Made, reference: Scores) -> Candidate:
-    """Measure it on the choosing pictures."""
-    lite = LiteRt(made.name, made.flatbuffer, threads=2)
-    feed = bench.feed(bench.choosing)
-    answers = scores(lite, feed, "comparing", bench.options.progress)
-    return Candidate(
-        made.name,
-        made.network,
-        made.flatbuffer,
-        divergences(bench.contract, reference, answers),
-        answers.argmax(axis=1) == reference.argmax(axis=1),
-        time.monotonic() - made.started,
-        np.full(len(answers), made.learned) & ~bench.unseen,
-    )
-
-
-def quantize(bench: Bench, ranged: bytes) -> bytes:
-    """A float flatbuffer with ranges -> int8, tried in a child process before anyone opens it.
-
-    Raises FatalError where TensorFlow cannot, or the interpreter does not take the result.
-    """
-    source, target = bench.scratch / "ranged.tflite", bench.scratch / "int8.tflite"
-    source.write_bytes(ranged)
-    request = {
-        "ranged": str(source),
-        "out": str(target),
-        "io": bench.options.io,
-        "in_float": bench.in_float,
-    }
-    bench.workshop.ask("quantize", "quantising", request)
-    try_file(target, "int8 model")
-    return target.read_bytes()
+        yield name, network, ranges.finished(found, model, bench.contract.input)

@@ -37,10 +37,10 @@ def warnings(facts: dict[str, Any]) -> list[str]:
         )
     if facts["float_operators"]:
         kinds = ", ".join(sorted({row["operator"] for row in facts["float_operators"]}))
-        layer = facts["float_operators"][0]["layer"]
+        layer = facts["float_operators"][0]["layer"].split(";")[0]
         found.append(
             f"computed in float, as int8 has no kernel or loses too much: {kinds} "
-            f"(first at {layer})"
+            f"(first at {layer}); accelerators may want --full-integer"
         )
     return [*found, *facts["notes"]]
 

@@ -3,23 +3,21 @@
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from converter import Options, convert, ranges
+from converter import Options, convert
 from converter.bias import correct
-from converter.flatbuffer import unpack, with_ranges
+from converter.flatbuffer import unpack
 from converter.layer_error import layer_errors
 from converter.layers import linears
-from converter.preparation import check, prepare
-from converter.recovery import Bench, quantize, reference_scores
-from converter.variance import variances
-from converter.workshop import Workshop
+from converter.measure import scores
 from edge.runtime.litert import LiteRt
+from tests.lab import Lab, on_its_way
+
+OPTIONS = Options(normalize="0..1", progress=False)
 
 CHILD = """
 import sys
@@ -59,33 +57,11 @@ print(before, distance())
 """
 
 
-@dataclass(frozen=True)
-class Lab:
-    """A network on its way to int8."""
-
-    bench: Bench
-    network: bytes
-    int8: bytes
-
-
 @pytest.fixture(scope="module")
 def lab(material: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    with on_its_way(material / "stripes.keras", tmp_path_factory.mktemp("lab")) as lab:
+    pictures, scratch = material / "pictures", tmp_path_factory.mktemp("lab")
+    with on_its_way(material / "stripes.keras", pictures, scratch, OPTIONS) as lab:
         yield lab
-
-
-@contextmanager
-def on_its_way(source: Path, scratch: Path) -> Iterator[Lab]:
-    options = Options(normalize="0..1", progress=False)
-    found, listing = check(source, source.parent / "pictures", scratch / "m.tflite", options)
-    with Workshop(scratch, progress=False) as workshop:
-        made = prepare(workshop, scratch, found, listing, options)
-        pixels = made.split.calibration.pixels, made.split.choosing.pixels
-        bench = Bench(workshop, scratch, made.contract, *pixels, made.split.unseen, options)
-        bench = replace(bench, in_float=variances(made.network))
-        seen = ranges.observe(made.network, bench.feed(bench.calibration), progress=False)
-        int8 = quantize(bench, with_ranges(made.network, seen.extremes))
-        yield Lab(bench, made.network, int8)
 
 
 def _strays(lab: Lab, folder: Path) -> float:
@@ -93,8 +69,9 @@ def _strays(lab: Lab, folder: Path) -> float:
     answers = folder / "answers.npy"
     command = [sys.executable, "-c", CHILD, *_written(lab, folder), str(answers)]
     subprocess.run(command, check=True, capture_output=True)
-    away = np.abs(np.load(answers) - reference_scores(lab.bench, lab.int8)).max()
-    return float(away / LiteRt("int8", lab.int8, threads=1).outputs[0].scale)
+    int8 = LiteRt("int8", lab.int8, threads=1)
+    away = np.abs(np.load(answers) - scores(int8, lab.choosing, "", progress=False)).max()
+    return float(away / int8.outputs[0].scale)
 
 
 def _written(lab: Lab, folder: Path) -> list[str]:
@@ -102,7 +79,7 @@ def _written(lab: Lab, folder: Path) -> list[str]:
     files = [folder / name for name in ("network", "int8", "pixels.npy")]
     files[0].write_bytes(lab.network)
     files[1].write_bytes(lab.int8)
-    np.save(files[2], lab.bench.choosing)
+    np.save(files[2], lab.choosing.pixels)
     return [str(file) for file in files]
 
 
@@ -113,7 +90,8 @@ def test_the_replica_answers_as_the_int8_file(lab: Lab, tmp_path: Path) -> None:
 
 def test_the_replica_knows_normalised_layers(material: Path, tmp_path: Path) -> None:
     """Layer normalisation with its variance in float, a dense layer at every place, GELU."""
-    with on_its_way(material / "normalised.keras", tmp_path) as lab:
+    pictures = material / "pictures"
+    with on_its_way(material / "normalised.keras", pictures, tmp_path, OPTIONS) as lab:
         assert _strays(lab, tmp_path) <= 2
 
 
@@ -131,7 +109,7 @@ def test_biases_corrected_together_do_not_count_twice(lab: Lab) -> None:
 
 def _error_of_the_logits(lab: Lab, flatbuffer: bytes) -> float:
     """Not of the scores: this network is so sure that they hardly move."""
-    rows = layer_errors(lab.network, flatbuffer, lab.bench.feed(lab.bench.choosing))
+    rows = layer_errors(lab.network, flatbuffer, lab.choosing)
     return next(float(row["error"]) for row in rows if row["operator"] == "FULLY_CONNECTED")
 
 
@@ -162,4 +140,5 @@ def test_the_greatest_effort_tries_it(material: Path, tmp_path: Path) -> None:
     tried = {row["name"]: row for row in report["tried"]}
     tuned = next(row for name, row in tried.items() if "fine-tuning" in name)
     assert tuned["agreement"] == 1.0
+    assert not any("last layer in float" in name for name in tried), "no label is changed"
     assert not any("no fine-tuning" in note for note in report["notes"])

@@ -114,10 +114,13 @@ def test_without_labels_nothing_is_gated() -> None:
     assert not verdict.gated
 
 
-def candidate(name: str, divergences: list[float], changed: int = 0, learned: int = 0) -> Candidate:
-    """With `changed` labels unlike float's and `learned` pictures known, both from the end."""
+def candidate(
+    name: str, divergences: list[float], learned: int = 0, mixed: bool = False
+) -> Candidate:
+    """With the last `learned` pictures known to it."""
     rows = np.arange(len(divergences))[::-1]
-    return Candidate(name, b"", b"", np.array(divergences), rows >= changed, 0.0, rows < learned)
+    agreed = np.ones(len(divergences))
+    return Candidate(name, b"", {}, b"", np.array(divergences), agreed, 0.0, rows < learned, mixed)
 
 
 def test_the_simplest_of_equals_is_kept_and_a_clearly_better_one_is_taken() -> None:
@@ -126,14 +129,12 @@ def test_the_simplest_of_equals_is_kept_and_a_clearly_better_one_is_taken() -> N
     better = candidate("better", [0.01, 0.02, 0.01, 0.01])
     assert best([plain, alike]).name == "plain"
     assert best([plain, alike, better]).name == "better"
-    other_labels = candidate("other labels", [0.0, 0.0, 0.0, 0.0], changed=1)
-    assert best([plain, other_labels]).name == "plain"
     with pytest.raises(FatalError, match="no int8 candidate"):
         best([])
 
 
 def test_what_learned_from_all_pictures_must_be_provably_closer() -> None:
-    plain = candidate("plain", [0.10, 0.12, 0.11, 0.09], changed=1)
+    plain = candidate("plain", [0.10, 0.12, 0.11, 0.09])
     alike = candidate("tuned", [0.09, 0.13, 0.10, 0.09], learned=4)
     closer = candidate("tuned", [0.05, 0.06, 0.06, 0.05], learned=4)
     assert best([plain, alike]).name == "plain"
@@ -142,10 +143,25 @@ def test_what_learned_from_all_pictures_must_be_provably_closer() -> None:
 
 def test_what_learned_is_judged_by_the_pictures_that_it_does_not_know() -> None:
     """The first 12 pictures are new to it, the last 12 it learned by heart."""
-    plain = candidate("plain", [0.1, 0.2] * 12, changed=3)
+    plain = candidate("plain", [0.1, 0.2] * 12)
     by_heart = candidate("tuned", [0.1, 0.2] * 6 + [0.0] * 12, learned=12)
-    closer = candidate("tuned", [0.08, 0.17] * 6 + [0.1, 0.2] * 6, changed=3, learned=12)
-    other_labels = candidate("tuned", [0.0] * 24, changed=4, learned=12)
+    closer = candidate("tuned", [0.08, 0.17] * 6 + [0.1, 0.2] * 6, learned=12)
     assert best([plain, by_heart]) is plain
     assert best([plain, closer]) is closer
-    assert best([plain, other_labels]) is plain
+    assert best([plain, by_heart, closer]) is closer
+
+
+def test_ends_in_float_must_be_provably_closer_and_the_fewest_suffice() -> None:
+    plain = candidate("plain", [0.10, 0.12, 0.11, 0.09])
+    alike = candidate("none", [0.09, 0.13, 0.10, 0.09], mixed=True)
+    two = candidate("two", [0.05, 0.06, 0.05, 0.05], mixed=True)
+    four = candidate("four", [0.05, 0.05, 0.06, 0.05], mixed=True)
+    eight = candidate("eight", [0.01, 0.02, 0.01, 0.02], mixed=True)
+    assert best([plain, alike]) is plain
+    assert best([plain, alike, two, four]) is two
+    assert best([plain, alike, two, four, eight]) is eight
+
+
+def test_what_is_in_float_is_no_way_to_int8() -> None:
+    with pytest.raises(FatalError, match="no int8 candidate"):
+        best([candidate("mixed", [0.1], mixed=True)])

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from converter.bias import mean_patch, response
-from converter.equalize import factors
+from converter.equalize import HEADROOM, factors
 from converter.layers import Linear
 from converter.ranges import BINS, least_error, percentile, pinned
-from converter.rounding import patches, rounded
+from converter.rounding import Moments, patches, rounded
 from edge.model import InputContract
 from edge.types import TensorSpec
 
@@ -28,10 +28,12 @@ def layer(kind: str, weights: npt.NDArray[np.float64], stride: int, same: bool) 
         0,
         weights,
         np.ones(outputs),
+        REAL.dtype,
         0,
         None,
         -1,
         np.ones(outputs),
+        REAL.dtype,
         (stride, stride),
         (1, 1),
         same,
@@ -101,20 +103,22 @@ def test_rounding_for_the_data_beats_rounding_to_the_nearest() -> None:
     inputs = random.normal(size=(500, 4)) @ random.normal(size=(4, 12))
     spread = np.cov(inputs.T, bias=True)[None]
     one = layer("FULLY_CONNECTED", random.normal(size=(6, 12)) * 20, 1, False)
-    steps = rounded(one, one, spread)
+    nothing = np.zeros((1, 12))
+    steps = rounded(one, one, Moments(nothing, nothing, spread, spread))
 
     def error(weights: npt.NDArray[np.float64]) -> float:
         off = weights - one.weights
         return float(np.einsum("oi,ij,oj->", off, spread[0], off))
 
-    assert error(steps.astype(np.float64)) < 0.5 * error(np.rint(one.weights))
+    assert error(steps) < 0.5 * error(np.rint(one.weights))
     assert np.abs(steps - one.weights).max() < 20
 
 
-def test_channels_grow_to_their_tensors_range_but_not_beyond_relu6() -> None:
+def test_channels_grow_to_near_the_end_of_their_tensors_range_and_never_beyond() -> None:
     peaks = np.array([0.0, 0.5, 3.0, 6.0])
     grown = factors(peaks, 6.0, "DEPTHWISE_CONV_2D")
-    np.testing.assert_allclose(grown * peaks, [0.0, 6.0, 6.0, 6.0])
+    near = 6.0 / HEADROOM
+    np.testing.assert_allclose(grown * peaks, [0.0, near, near, 6.0])
     gentle = factors(peaks, 6.0, "CONV_2D")
     assert ((gentle >= 1) & (gentle <= grown)).all()
 
