@@ -101,11 +101,19 @@ def _confusion(facts: dict[str, Any]) -> str:
 
 
 def _layers(facts: dict[str, Any]) -> str:
-    rows = [(f"{r['name']} ({r['operator']})", r["error"]) for r in facts["layers"][:MOST_LAYERS]]
+    worst = facts["layers"][:MOST_LAYERS]
+    rows = [(f"{_layer(row['name'])} ({row['operator']})", row["error"]) for row in worst]
     return (
         "<h2>Worst layers</h2><p>Root mean square error over root mean square value of a layer's "
         f"output, int8 against float.</p><figure>{bars(rows)}</figure>"
     )
+
+
+def _layer(tensor: str) -> str:
+    """TensorFlow's `model/layer/batchnorm/sub1` or `model/layer/Relu6` -> `layer`."""
+    parts = tensor.split("/batchnorm", maxsplit=1)[0].split("/")
+    inside = "/batchnorm" not in tensor and len(parts) > 1
+    return parts[-2] if inside else parts[-1]
 
 
 def _edge_tpu(facts: dict[str, Any]) -> str:

@@ -4,7 +4,8 @@ import html
 from collections.abc import Sequence
 
 ROW = 18
-NAME_WIDTH = 260
+NAME_WIDTH = 300
+NAME_LETTERS = 42
 BAR_WIDTH = 420
 CELL = 26
 FLOAT_COLOUR, INT8_COLOUR = "#8aa", "#c63"
@@ -16,7 +17,7 @@ def bars(rows: Sequence[tuple[str, float]]) -> str:
     parts = []
     for number, (name, value) in enumerate(rows):
         y = number * ROW
-        parts.append(_text(NAME_WIDTH - 6, y + 13, name[-42:], "end"))
+        parts.append(_text(NAME_WIDTH - 6, y + 13, _end_of(name), "end"))
         parts.append(_rect((NAME_WIDTH, y + 3, value / top * BAR_WIDTH, ROW - 6), INT8_COLOUR))
         parts.append(_text(NAME_WIDTH + value / top * BAR_WIDTH + 6, y + 13, f"{value:.3f}"))
     return _svg(NAME_WIDTH + BAR_WIDTH + 70, len(rows) * ROW, parts)
@@ -29,7 +30,7 @@ def pairs(rows: Sequence[tuple[str, float, float]]) -> str:
     ]
     for number, (name, one, other) in enumerate(rows):
         y = (number + 1) * ROW
-        parts.append(_text(NAME_WIDTH - 6, y + 13, name[:42], "end"))
+        parts.append(_text(NAME_WIDTH - 6, y + 13, _start_of(name), "end"))
         parts.append(_rect((NAME_WIDTH, y + 2, one * BAR_WIDTH, 6), FLOAT_COLOUR))
         parts.append(_rect((NAME_WIDTH, y + 9, other * BAR_WIDTH, 6), INT8_COLOUR))
     return _svg(NAME_WIDTH + BAR_WIDTH + 70, (len(rows) + 1) * ROW, parts)
@@ -41,7 +42,7 @@ def heat_map(labels: Sequence[str], table: Sequence[Sequence[int]]) -> str:
     for row, counts in enumerate(table):
         total = max(1, sum(counts))
         y = row * CELL
-        parts.append(_text(NAME_WIDTH - 6, y + 17, f"{labels[row][:38]}", "end"))
+        parts.append(_text(NAME_WIDTH - 6, y + 17, _start_of(labels[row]), "end"))
         for column, count in enumerate(counts):
             share = count / total
             box = (NAME_WIDTH + column * CELL, y, CELL - 1, CELL - 1)
@@ -51,6 +52,15 @@ def heat_map(labels: Sequence[str], table: Sequence[Sequence[int]]) -> str:
                 middle = NAME_WIDTH + column * CELL + CELL / 2
                 parts.append(_text(middle, y + 17, str(count), "middle", colour))
     return _svg(NAME_WIDTH + len(labels) * CELL, len(labels) * CELL, parts)
+
+
+def _start_of(name: str) -> str:
+    return name if len(name) <= NAME_LETTERS else f"{name[: NAME_LETTERS - 1]}…"
+
+
+def _end_of(name: str) -> str:
+    """Of a path of layers the end says most."""
+    return name if len(name) <= NAME_LETTERS else f"…{name[1 - NAME_LETTERS :]}"
 
 
 def _svg(width: float, height: float, parts: Sequence[str]) -> str:
