@@ -106,7 +106,12 @@ CONVERT_OPTIONS = (
         show_default=True,
         help="Pictures that calibrate and choose, at most.",
     ),
-    _choice("--effort", Effort, "normal", "How many ways to keep the accuracy are tried."),
+    _choice(
+        "--effort",
+        Effort,
+        "normal",
+        "How many ways to keep the accuracy are tried; max may leave both ends in float.",
+    ),
     click.option(
         "--max-drop",
         type=float,

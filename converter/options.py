@@ -42,7 +42,8 @@ class Options:
     count: int = CALIBRATION_PICTURES
     """At most so many pictures calibrate and choose."""
     effort: Effort = "normal"
-    """How many ways to recover accuracy are tried; the best by measurement is kept."""
+    """How many ways to recover accuracy are tried; the best by measurement is kept. `max` may
+    leave the network's first and last layers in float."""
     max_drop: float = 1.0
     """Accuracy that int8 may lose against float, in points of a hundred."""
     io: Io = "int8"

@@ -111,9 +111,9 @@ def _layers(facts: dict[str, Any]) -> str:
 
 def _layer(tensor: str) -> str:
     """TensorFlow's `model/layer/batchnorm/sub1` or `model/layer/Relu6` -> `layer`."""
-    parts = tensor.split("/batchnorm", maxsplit=1)[0].split("/")
-    inside = "/batchnorm" not in tensor and len(parts) > 1
-    return parts[-2] if inside else parts[-1]
+    path, normalised, _ = tensor.partition("/batchnorm")
+    parts = path.split("/")
+    return parts[-1] if normalised or len(parts) == 1 else parts[-2]
 
 
 def _edge_tpu(facts: dict[str, Any]) -> str:

@@ -114,6 +114,24 @@ def test_rounding_for_the_data_beats_rounding_to_the_nearest() -> None:
     assert np.abs(steps - one.weights).max() < 20
 
 
+def test_weights_make_up_for_inputs_that_int8_spoiled() -> None:
+    """Earlier layers' errors: each input leaks into the next, and all are a little too small."""
+    random = np.random.default_rng(3)
+    inputs = random.normal(size=(4000, 8)) @ random.normal(size=(8, 8))
+    spoiled = 0.8 * inputs + 0.1 * np.roll(inputs, 1, axis=1)
+    nothing = np.zeros((1, 8))
+    square, cross = spoiled.T @ spoiled / 4000, inputs.T @ spoiled / 4000
+    one = layer("FULLY_CONNECTED", random.normal(size=(5, 8)) * 20, 1, False)
+
+    def error(moments: Moments) -> float:
+        return float(
+            np.square(inputs @ one.matrix.T - spoiled @ rounded(one, one, moments).T).sum()
+        )
+
+    blind = error(Moments(nothing, nothing, square[None], square[None]))
+    assert error(Moments(nothing, nothing, square[None], cross[None])) < 0.7 * blind
+
+
 def test_channels_grow_to_near_the_end_of_their_tensors_range_and_never_beyond() -> None:
     peaks = np.array([0.0, 0.5, 3.0, 6.0])
     grown = factors(peaks, 6.0, "DEPTHWISE_CONV_2D")
