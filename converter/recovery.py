@@ -61,14 +61,19 @@ def recovered(bench: Bench, prepared: Prepared) -> Recovered:
         return Recovered(tuple(found))
     start = min((one for one in found if one.corrected), key=lambda one: one.divergence)
     found.append(_rounded(bench, start, reference))
-    notes = []
-    try:
-        found.append(_tuned(bench, start, reference))
-    except FatalError as error:
-        notes.append(f"no fine-tuning: {error}")
+    notes: list[str] = []
+    found += _spared("fine-tuning", _tuned(bench, start, reference), notes)
     if _changes_too_much(bench, best(found)):
-        found += _mixed(bench, start, reference)
+        found += _spared("more layers in float", _mixed(bench, start, reference), notes)
     return Recovered(tuple(found), tuple(notes))
+
+
+def _spared(what: str, made: Iterator[Candidate], notes: list[str]) -> Iterator[Candidate]:
+    """Candidates that conversion can do without: a note says why there are no more."""
+    try:
+        yield from made
+    except FatalError as error:
+        notes.append(f"no {what}: {error}")
 
 
 def _simple(
@@ -147,7 +152,7 @@ def _mixed(bench: Bench, start: Candidate, reference: Scores) -> Iterator[Candid
         yield _corrected(apart, _further(start, f"{said}{ROUNDED}", better, started), reference)
 
 
-def _tuned(bench: Bench, start: Candidate, reference: Scores) -> Candidate:
+def _tuned(bench: Bench, start: Candidate, reference: Scores) -> Iterator[Candidate]:
     """The candidate trained. Raises FatalError where it cannot be.
 
     Not one with rounded weights: learning nudges weights over their nearest half step, and
@@ -164,7 +169,7 @@ def _tuned(bench: Bench, start: Candidate, reference: Scores) -> Candidate:
     }
     bench.workshop.ask("tune", "fine-tuning", request)
     tuned = paths["out"].read_bytes()
-    return _corrected(bench, _further(start, TUNED, tuned, started), reference)
+    yield _corrected(bench, _further(start, TUNED, tuned, started), reference)
 
 
 def _saved(bench: Bench) -> list[str]:

@@ -140,6 +140,10 @@ def _weighted(kind: str, options: Any, values: Any, weights: Any) -> Any:
     dilations = [options.dilationHFactor, options.dilationWFactor]
     padding = _padding(options)
     if kind == "CONV_2D":
+        if weights.shape[1:3] == (1, 1):
+            # The same, and oneDNN's gradient at stride 2 writes where it must not (TF 2.21).
+            values = values[:, :: options.strideH, :: options.strideW]
+            strides = [1, 1, 1, 1]
         kernel = tf.transpose(weights, (1, 2, 3, 0))
         return tf.nn.conv2d(values, kernel, strides, padding, dilations=dilations)
     kernel = tf.reshape(weights, (*weights.shape[1:3], values.shape[3], -1))

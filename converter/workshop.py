@@ -26,6 +26,9 @@ class Workshop:
         """The child starts here and imports TensorFlow while the caller does other things."""
         self._log = scratch / "tensorflow.log"
         self._progress = progress
+        self._child = self._start()
+
+    def _start(self) -> "subprocess.Popen[bytes]":
         environment = os.environ | {
             "TF_CPP_MIN_LOG_LEVEL": "2",
             "KERAS_BACKEND": "tensorflow",
@@ -33,7 +36,7 @@ class Workshop:
             "PYTHONUNBUFFERED": "1",
         }
         with self._log.open("wb") as log:
-            self._child = subprocess.Popen(
+            return subprocess.Popen(
                 [sys.executable, "-m", "converter.worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -56,10 +59,14 @@ class Workshop:
         self._child.communicate()
 
     def ask(self, job: str, what: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        """One job, waited for with a clock on stderr.
+        """One job, waited for with a clock on stderr. No job knows of those before it.
 
-        Raises FatalError with the child's own line, or with how it died.
+        Raises FatalError with the child's own line, or with how it died; another child does the
+        next job then.
         """
+        if self._child.poll() is not None:
+            self._child.communicate()
+            self._child = self._start()
         request = json.dumps({"job": job} | arguments).encode() + b"\n"
         try:
             assert self._child.stdin is not None

@@ -112,7 +112,23 @@ def write_odd_networks(folder: Path) -> None:
     (folder / "weights.weights.h5").rename(folder / "weights.h5")
     keras.Model(image, scores).export(folder / "saved", verbose=False)
     keras.Model(*odd["tutorial"]).export(folder / "saved_tutorial", verbose=False)
+    _write_shortcut(keras, folder)
     _write_custom_and_half(keras, folder)
+
+
+def _write_shortcut(keras: Any, folder: Path) -> None:
+    """As a ResNet goes from one size to the next."""
+    keras.utils.set_random_seed(4)
+    layers = keras.layers
+    keras.Sequential(
+        [
+            layers.Input((60, 60, 3)),
+            layers.Conv2D(8, 3, padding="same", activation="relu"),
+            layers.Conv2D(16, 1, strides=2),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(2, activation="softmax"),
+        ]
+    ).save(folder / "shortcut.keras")
 
 
 def _write_custom_and_half(keras: Any, folder: Path) -> None:
