@@ -36,16 +36,14 @@ class Bench:
     """More pictures, to learn from."""
     in_float: tuple[str, ...] = ()
     """Tensors that are not quantised."""
-    mixed: bool = False
-    """Whether the network's ends are among them."""
 
     def feed(self, pixels: Pixels) -> Feed:
         """Pictures as this network takes them."""
         return Feed(pixels, self.contract.input)
 
-    def leaving(self, tensors: tuple[str, ...], mixed: bool = False) -> "Bench":
+    def leaving(self, tensors: tuple[str, ...]) -> "Bench":
         """The same with these in float as well."""
-        return replace(self, in_float=self.in_float + tensors, mixed=mixed)
+        return replace(self, in_float=self.in_float + tensors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +60,8 @@ class Made:
     """time.monotonic() when its making began."""
     learned: bool = False
     """Whether its weights were fitted to the pictures that calibrate."""
+    mixed: bool = False
+    """Whether the network's ends are left in float."""
 
 
 def reference_scores(bench: Bench, network: bytes) -> Scores:
@@ -85,7 +85,7 @@ def judge(bench: Bench, made: Made, reference: Scores) -> Candidate:
         agreed.reshape(by_view).mean(axis=0),
         time.monotonic() - made.started,
         np.full(len(bench.unseen), made.learned) & ~bench.unseen,
-        bench.mixed,
+        made.mixed,
     )
 
 

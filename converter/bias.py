@@ -13,11 +13,11 @@ import math
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from converter.flatbuffer import constant, pack, unpack
 from converter.layers import Array, Linear, linears
 from converter.measure import Feed
+from converter.patches import mean_patch, response
 from converter.progress import bar
 from edge.runtime.litert import LiteRt
 
@@ -34,6 +34,8 @@ def correct(
     Returns it unchanged where the two networks' layers cannot be matched.
     """
     current, pairs = matched(flatbuffer, int8)
+    if not pairs:
+        return int8
     wanted = _patches(flatbuffer, [one for one, _ in pairs], feed)
     size = group_size([layer for _, layer in pairs], len(feed.pixels), budget)
     for row in bar(range(len(pairs)), "correcting biases", progress):
@@ -82,22 +84,6 @@ def write_bias(current: bytearray, layer: Linear, one: Linear, shift: Array) -> 
     buffer.DataAsNumpy().view(layer.bias_type)[:] = steps.astype(layer.bias_type)
 
 
-def response(layer: Linear, patch: Array) -> Array:
-    """(out,): what the layer answers to a mean input patch, without its bias."""
-    if layer.kind == "FULLY_CONNECTED":
-        return np.asarray(layer.weights @ patch)
-    if layer.kind == "DEPTHWISE_CONV_2D":
-        outputs = layer.weights.shape[3]
-        each = np.repeat(patch, outputs // patch.shape[2], axis=2)
-        return np.asarray((layer.weights[0] * each).sum(axis=(0, 1)))
-    outputs, _, _, depth = layer.weights.shape
-    groups = patch.shape[2] // depth
-    by_group = patch.reshape(*patch.shape[:2], groups, depth)
-    shape = (groups, outputs // groups, *layer.weights.shape[1:])
-    weights = layer.weights.reshape(shape)
-    return np.asarray(np.einsum("gohwd,hwgd->go", weights, by_group)).ravel()
-
-
 def _patches(flatbuffer: bytes, layers: list[Linear], feed: Feed) -> list[Array]:
     """The mean input patch of every layer over the pictures."""
     network = LiteRt("model", flatbuffer, threads=2, keep_all=True)
@@ -113,40 +99,6 @@ def _patches(flatbuffer: bytes, layers: list[Linear], feed: Feed) -> list[Array]
         else:
             sums = [total + one for total, one in zip(sums, patches, strict=True)]
     return [total / len(feed.pixels) for total in sums]
-
-
-def mean_patch(layer: Linear, values: npt.NDArray[np.float32]) -> Array:
-    """(height, width, in) of a convolution's window, or (in,): the mean over all positions."""
-    if layer.kind == "FULLY_CONNECTED":
-        rows = values.reshape(-1, layer.weights.shape[1])
-        return np.asarray(rows.mean(axis=0, dtype=np.float64))
-    size = layer.weights.shape[1:3]
-    space, positions = padded(layer, values[0], size)
-    patch = np.empty((*size, values.shape[3]))
-    for row in range(size[0]):
-        for column in range(size[1]):
-            top, left = row * layer.dilation[0], column * layer.dilation[1]
-            window = space[
-                top : top + (positions[0] - 1) * layer.stride[0] + 1 : layer.stride[0],
-                left : left + (positions[1] - 1) * layer.stride[1] + 1 : layer.stride[1],
-            ]
-            patch[row, column] = window.mean(axis=(0, 1), dtype=np.float64)
-    return patch
-
-
-def padded(
-    layer: Linear, values: npt.NDArray[np.float32], size: tuple[int, ...]
-) -> tuple[npt.NDArray[np.float32], list[int]]:
-    """(height, width, channels) with TensorFlow's zeros around it, and its positions per axis."""
-    before_after, positions = [], []
-    for axis in (0, 1):
-        reach = (size[axis] - 1) * layer.dilation[axis] + 1
-        length, stride = values.shape[axis], layer.stride[axis]
-        count = -(-length // stride) if layer.same else (length - reach) // stride + 1
-        missing = max(0, (count - 1) * stride + reach - length) if layer.same else 0
-        before_after.append((missing // 2, missing - missing // 2))
-        positions.append(count)
-    return np.pad(values, [*before_after, (0, 0)]), positions
 
 
 def _own_biases(model: Any) -> Any:

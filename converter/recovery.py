@@ -145,11 +145,12 @@ def _mixed(bench: Bench, start: Candidate, reference: Scores) -> Iterator[Candid
     """The ends in float, ever more of them in front, and the rest rounded for the data."""
     feed = bench.feed(bench.calibration)
     for depth, tensors in ends(start.network):
-        started, apart = time.monotonic(), bench.leaving(tensors, mixed=True)
+        started, apart = time.monotonic(), bench.leaving(tensors)
         plain = quantize(apart, start.network, start.ranges)
         better = round_for(start.network, plain, feed, bench.options.progress)
         said = f", {depth} layers and the last in float" if depth else ", the last layer in float"
-        yield _corrected(apart, _further(start, f"{said}{ROUNDED}", better, started), reference)
+        made = _further(start, f"{said}{ROUNDED}", better, started)
+        yield _corrected(bench, replace(made, mixed=True), reference)
 
 
 def _tuned(bench: Bench, start: Candidate, reference: Scores) -> Iterator[Candidate]:

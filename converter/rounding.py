@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from converter.bias import group_size, matched, padded, write_bias
+from converter.bias import group_size, matched, write_bias
 from converter.layers import Array, Linear
 from converter.measure import Feed
+from converter.patches import Reals, answer, patches
 from converter.progress import bar
 from edge.runtime.litert import LiteRt
 
@@ -56,6 +56,8 @@ def round_for(flatbuffer: bytes, int8: bytes, feed: Feed, progress: bool) -> byt
     stay as they are. Returns it unchanged where the two networks' layers cannot be matched.
     """
     current, layers = matched(flatbuffer, int8)
+    if not layers:
+        return int8
     pairs = [pair for pair in layers if _roundable(pair[1])]
     size = group_size([layer for _, layer in layers], len(feed.pixels))
     for first in bar(range(0, len(pairs), size), "rounding weights", progress):
@@ -89,12 +91,12 @@ def moments(networks: tuple[bytes, bytes], pairs: Sequence[Pair], feed: Feed) ->
     return [_centred(*total) for total in sums]
 
 
-def _given(layer: Linear, network: LiteRt) -> npt.NDArray[np.float32]:
+def _given(layer: Linear, network: LiteRt) -> Reals:
     """(groups, positions, inputs): what the layer got from the last picture."""
     return patches(layer, layer.input.dequantize(network.tensor(layer.input_index)))
 
 
-def _sums(real: npt.NDArray[np.float32], coarse: npt.NDArray[np.float32]) -> list[Array]:
+def _sums(real: Reals, coarse: Reals) -> list[Array]:
     """Positions, and the sums over them that moments are made of."""
     return [
         np.array(float(real.shape[1])),
@@ -115,30 +117,6 @@ def _centred(count: Array, real: Array, coarse: Array, square: Array, cross: Arr
     )
 
 
-def patches(layer: Linear, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """(groups, positions, inputs): what each output's weights are multiplied with."""
-    if layer.kind == "FULLY_CONNECTED":
-        return values.reshape(1, -1, layer.weights.shape[1])
-    height, width = layer.weights.shape[1:3]
-    space, positions = padded(layer, values[0], (height, width))
-    windows = [
-        space[
-            row * layer.dilation[0] :: layer.stride[0],
-            column * layer.dilation[1] :: layer.stride[1],
-        ][: positions[0], : positions[1]]
-        for row in range(height)
-        for column in range(width)
-    ]
-    stacked = np.stack(windows, axis=2).reshape(-1, height * width, values.shape[3])
-    if layer.kind == "DEPTHWISE_CONV_2D":
-        by_channel = stacked.transpose(2, 0, 1)
-        return np.repeat(by_channel, layer.weights.shape[3] // values.shape[3], axis=0)
-    depth = layer.weights.shape[3]
-    groups = values.shape[3] // depth
-    split = stacked.reshape(len(stacked), height * width, groups, depth)
-    return np.ascontiguousarray(split.transpose(2, 0, 1, 3)).reshape(groups, len(stacked), -1)
-
-
 def _mend(current: bytearray, one: Linear, layer: Linear, seen: Moments) -> None:
     """Write the layer's weights and bias."""
     from ai_edge_litert import schema_py_generated as schema
@@ -146,14 +124,8 @@ def _mend(current: bytearray, one: Linear, layer: Linear, seen: Moments) -> None
     steps = rounded(one, layer, seen)
     buffer = schema.Model.GetRootAs(current).Buffers(layer.weight_buffer)
     buffer.DataAsNumpy().view(np.int8)[:] = layer.tensor(steps).astype(np.int8).ravel()
-    shift = _means(one.matrix, seen.real) - _means(steps * layer.weight_scale[:, None], seen.coarse)
+    shift = answer(one.matrix, seen.real) - answer(steps * layer.weight_scale[:, None], seen.coarse)
     write_bias(current, layer, one, shift)
-
-
-def _means(matrix: Array, inputs: Array) -> Array:
-    """(out,): what the layer answers to mean inputs, without its bias."""
-    by_group = matrix.reshape(len(inputs), -1, matrix.shape[1])
-    return np.asarray(np.einsum("goi,gi->go", by_group, inputs)).ravel()
 
 
 def rounded(one: Linear, layer: Linear, seen: Moments) -> Array:

@@ -1,6 +1,7 @@
 """What a process and its children use, read from /proc."""
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,4 +53,14 @@ def descendants(pid: int) -> list[int]:
             continue
         for child in children:
             found += [child, *descendants(child)]
+    return found
+
+
+def running(module: str, parent: int | None = None) -> list[int]:
+    """Descendants that run this module; those that end meanwhile are none."""
+    found = []
+    for child in descendants(parent or os.getpid()):
+        with suppress(OSError):
+            if module.encode() in Path(f"/proc/{child}/cmdline").read_bytes():
+                found.append(child)
     return found

@@ -7,25 +7,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.process import descendants, usage
+from tests.benchmarks.process import running, usage
 from tests.cameras.servers import RtspServer, WebCamera, jpeg, picture
 from tests.cameras.watch import Watched, source, until
 from tests.conftest import edge_command
 
 
 def camera_processes(parent: int | None = None) -> list[int]:
-    """Children that run edge.capture.child; those that end meanwhile are none."""
-    found = []
-    for child in descendants(parent or os.getpid()):
-        with suppress(OSError):
-            if b"edge.capture.child" in Path(f"/proc/{child}/cmdline").read_bytes():
-                found.append(child)
-    return found
+    return running("edge.capture.child", parent)
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ def test_with_its_ends_in_float_it_is_closer_and_they_are_left_alone(lab: Lab) -
     reference = reference_scores(lab.bench, lab.network)
     feed = lab.bench.feed(lab.bench.calibration)
     whole = correct(lab.network, lab.int8, feed, progress=False)
-    front = lab.bench.leaving(dict(ends(lab.network))[8], mixed=True)
+    front = lab.bench.leaving(dict(ends(lab.network))[8])
     plain = quantize(front, lab.network, lab.extremes)
     mended = round_for(lab.network, plain, feed, progress=False)
     assert {row["layer"] for row in float_operators(mended)} >= set(front.in_float[:8])

@@ -3,26 +3,20 @@
 import os
 import signal
 import threading
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from converter.workshop import Workshop
 from edge.errors import FatalError
-from tests.benchmarks.process import descendants
+from tests.benchmarks.process import running
 
 JOB = {"ranged": "missing.tflite", "out": "int8.tflite", "io": "int8", "in_float": []}
 """Answered, and needs no TensorFlow."""
 
 
 def _workers() -> set[int]:
-    found = set()
-    for child in descendants(os.getpid()):
-        with suppress(OSError):
-            if b"converter.worker" in Path(f"/proc/{child}/cmdline").read_bytes():
-                found.add(child)
-    return found
+    return set(running("converter.worker"))
 
 
 def test_a_death_is_told_and_the_next_job_is_done(tmp_path: Path) -> None:

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from converter.bias import mean_patch, response
 from converter.equalize import HEADROOM, factors
 from converter.layers import Linear
+from converter.patches import mean_patch, patches, response
 from converter.ranges import BINS, least_error, percentile, pinned
-from converter.rounding import Moments, patches, rounded
+from converter.rounding import Moments, rounded
 from edge.model import InputContract
 from edge.types import TensorSpec
 
