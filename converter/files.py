@@ -1,12 +1,12 @@
 """Bytes -> files that are whole or not there."""
 
 import hashlib
-import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from edge import files
 from edge.errors import FatalError
 
 
@@ -37,15 +37,11 @@ def scratch_folder() -> Iterator[Path]:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write beside, then rename: a reader never sees half a file. Raises FatalError."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    """As `edge.files.write_whole`. Raises FatalError."""
     try:
-        beside.write_bytes(content)
-        beside.replace(path)
+        files.write_whole(path, content)
     except OSError as error:
         raise FatalError(f"{path}: cannot be written: {error.strerror}") from None
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def put_aside(path: Path) -> None:
@@ -57,8 +53,8 @@ def put_aside(path: Path) -> None:
 def sha256_of(path: Path) -> str:
     """The SHA-256 of a file, or of a folder's files with their names."""
     digest = hashlib.sha256()
-    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
-    for file in files:
+    found = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+    for file in found:
         if file != path:
             digest.update(str(file.relative_to(path)).encode() + b"\0")
         digest.update(file.read_bytes())
