@@ -54,6 +54,7 @@ def main() -> None:
         status = 130
     except HedgerowError as error:
         level = journal_log.prefix(logging.ERROR) if journal_log.to_journal() else ""
-        click.echo(f"{level}edge: error: {error}", err=True)
+        for line in error.lines:
+            click.echo(f"{level}edge: error: {line}", err=True)
         status = error.exit_status
     sys.exit(status)

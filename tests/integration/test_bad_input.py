@@ -68,10 +68,10 @@ def test_models_that_are_none(
 def test_a_configuration_with_an_unknown_key_or_a_wrong_type(edge: Edge, tmp_path: Path) -> None:
     config = tmp_path / "edge.toml"
     config.write_text("[source.barn]\nuri = 'usb:0'\nframerate = 5\n")
-    says = f"{config}: source.barn.framerate: unknown key"
+    says = f"{config}: line 3: source.barn.framerate: unknown key; did you mean fps?"
     refused(edge, "run", "--config", config, status=78, says=says)
     config.write_text("[source.barn]\nuri = 'usb:0'\nfps = 'x'\n")
-    says = f"{config}: source.barn.fps: expected a valid number, got 'x'"
+    says = f"{config}: line 3: source.barn.fps: expected a number, got 'x'"
     refused(edge, "run", "--config", config, status=78, says=says)
 
 

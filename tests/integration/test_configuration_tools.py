@@ -68,7 +68,8 @@ def test_init_without_a_terminal_says_which_flag_it_wants(edge: Edge, tmp_path: 
             "unknown delegate 'gpv'",
         ),
         (
-            '[model]\npath = "{model}"\n[mqtt]\npassword_file = "/nope"\n[source.a]\nuri = "0"\n',
+            '[model]\npath = "{model}"\n[mqtt]\nusername = "me"\npassword_file = "/nope"\n'
+            '[source.a]\nuri = "0"\n',
             "mqtt.password_file: /nope",
         ),
         ('[model]\npath = "{model}"\n[source.a]\nuri = "usb:0"\nfps = -1\n', "source.a.fps"),
