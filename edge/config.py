@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from edge import toml_file
-from edge.contradictions import contradictions
+from edge.contradictions import RELATED, contradictions
 from edge.errors import ProblemsError
 from edge.examine import examined, given, merged
 from edge.home import default_device as default_device  # noqa: PLC0414  for others
@@ -246,8 +246,10 @@ def load(path: Path | None, flags: dict[str, Any] | None = None) -> Config:
     file = toml_file.read(path) if path is not None else toml_file.TomlFile()
     config, found = examined(Config, merged(file.values, flags))
     if config is not None:
+        wrong = {key[-1] for key in found if key}
         for where, said in contradictions(config.events, config.profile):
-            found.setdefault(where, f"{'.'.join(map(str, where))}: {said}")
+            if not wrong & set(RELATED.get(str(where[-1]), ())):
+                found.setdefault(where, f"{'.'.join(map(str, where))}: {said}")
     if config is not None and not found and not file.wrong:
         return config
     problems = list(file.wrong.items())

@@ -10,6 +10,7 @@ Problem = tuple[Key, str]
 """The key that is wrong, and what is wrong with it."""
 
 PAIRS = (("confirm", "window"), ("leave", "enter"), ("min_area", "max_area"))
+RELATED = {key: pair for pair in PAIRS for key in pair}
 DAY_MINUTES = 24 * 60
 
 

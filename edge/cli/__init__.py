@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+from io import TextIOWrapper
 
 import click
 
@@ -38,6 +39,7 @@ for command in (run, init, check, doctor, watch, capture, demo, bench, schema, f
 
 def main() -> None:
     """Entry point of the console script."""
+    _any_text()
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     logging.basicConfig(
@@ -58,3 +60,13 @@ def main() -> None:
             click.echo(f"{level}edge: error: {line}", err=True)
         status = error.exit_status
     sys.exit(status)
+
+
+def _any_text() -> None:
+    """Labels and names have any letters; a terminal in a legacy locale shows those that it lacks
+    as codes. Into a file or a pipe goes UTF-8, which is what JSON and CSV readers expect."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(
+                encoding=None if stream.isatty() else "utf-8", errors="backslashreplace"
+            )

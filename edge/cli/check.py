@@ -12,13 +12,17 @@ import click
 def check(config: Path) -> None:
     """Read a configuration and its model as `edge run` would, and touch no hardware.
 
-    Exit status 78, and one line that names file, key and value, where something is wrong.
+    Exit status 78 if something is wrong: one line for each problem, with its line in the file, its
+    key and what to write.
     """
     from edge import config as configuration
     from edge.daemon.check import examine
+    from edge.feed.access import missing_password
 
     made = configuration.load(config)
     model = examine(made)
     contract = model.contract
+    if advice := missing_password(made.mqtt):
+        click.echo(f"edge: warning: {advice}", err=True)
     sources = ", ".join(made.source)
     click.echo(f"{config}: right. {contract.name} {contract.version} on {sources} as {made.device}")

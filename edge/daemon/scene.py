@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from edge.config import Config, SourceConfig
 from edge.errors import FatalError
@@ -43,7 +44,8 @@ def book(contract: Contract, config: Config) -> RuleBook:
         over = [profile, profile.label]
         rules = _rules(contract, config.events, labels, over)
         profiles.append(Profile(minutes(profile.from_), minutes(profile.until), rules))
-    return RuleBook(always, tuple(profiles))
+    zone = ZoneInfo(config.site.timezone) if config.site.timezone else None
+    return RuleBook(always, tuple(profiles), zone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,8 @@ def events(contract: Contract, scene: Scene, numbers: Iterator[int]) -> EventTra
         if section.zone or section.line:
             raise FatalError(
                 f"source.{source}: zones and lines need a model with task = detect; "
-                f"{contract.name} has task = {contract.task}"
+                f"{contract.name} has task = {contract.task}; to look at a part of the picture, "
+                f"set source.{source}.crop = [x_min, y_min, x_max, y_max]"
             )
         return EventTracker(rules, numbers)
     rule = TrackRule(

@@ -1,7 +1,7 @@
 """When a label's story starts, is told again and ends; by day and by night."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Rules for a part of the day, local time; it may go past midnight."""
+    """Rules for a part of the day; it may go past midnight."""
 
     from_minute: int
     """Minutes since midnight, included."""
@@ -55,12 +55,14 @@ class RuleBook:
     """Where no profile holds."""
     profiles: tuple[Profile, ...] = ()
     """The first that covers a moment holds."""
+    zone: tzinfo | None = None
+    """Whose hours the profiles count; None: the system's."""
 
     def at(self, unix_s: float) -> dict[str, Rule]:
         """The rules that hold at that moment, by label."""
         if not self.profiles:
             return self.always
-        moment = datetime.fromtimestamp(unix_s).astimezone()
+        moment = datetime.fromtimestamp(unix_s, self.zone)
         minute = moment.hour * 60 + moment.minute
         return next((p.rules for p in self.profiles if p.covers(minute)), self.always)
 

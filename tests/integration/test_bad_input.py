@@ -1,14 +1,19 @@
 """Bad input: one clear line, a documented exit status, no traceback."""
 
 import json
+import os
+import pty
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from edge.cli import cli
 from edge.config import MqttConfig
 from edge.feed.mqtt import MqttClient
-from tests.conftest import Edge, Mosquitto
+from tests.conftest import REPOSITORY, Edge, Mosquitto, edge_command, need
 
 
 def refused(edge: Edge, *arguments: object, status: int, says: str) -> None:
@@ -152,7 +157,7 @@ def test_an_embedded_broker_whose_port_is_taken(
 ) -> None:
     refused(
         edge, "run", "--source", "usb:97", "--model", vww, "--broker", f"embedded:{mosquitto.port}",
-        status=78, says=f"cannot listen on 127.0.0.1:{mosquitto.port}",
+        status=78, says=f"if a broker runs there, use it: mqtt://127.0.0.1:{mosquitto.port}",
     )  # fmt: skip
 
 
@@ -167,3 +172,68 @@ def test_wrong_usage_is_exit_status_2(edge: Edge) -> None:
     done = edge("run", "--sauce", "0")
     assert done.returncode == 2
     assert "No such option" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("capture --source demo: --out o", "--every", "0"),
+        ("capture --source demo: --out o", "--count", "0"),
+        ("capture --source demo: --out o", "--count", "-1"),
+        ("bench --model m", "--seconds", "0"),
+        ("bench --model m", "--threads", "0"),
+        ("bench --model m", "--fps", "0"),
+    ],
+)
+def test_numbers_that_mean_nothing(arguments: tuple[str, str, str]) -> None:
+    command, *flag = arguments
+    done = CliRunner().invoke(cli, [*command.split(), *flag])
+    assert done.exit_code == 2
+    assert f"Invalid value for '{flag[0]}'" in done.output
+
+
+LEGACY = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+"""Python then takes the terminal for one of ASCII."""
+
+
+def test_labels_of_any_letters_in_a_legacy_locale(
+    testdata: Path, vww: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = '["L\\u00f6wenzahn", "\\u7f8a\\U0001F411"]'
+    (vww.parent / "model.toml").write_text(
+        f'name = "x"\nlabels = {labels}\ninput = {{ width = 96, height = 96 }}\n'
+    )
+    for key, value in LEGACY.items():
+        monkeypatch.setenv(key, value)
+    run = edge_command("run", "--source", testdata / "images/tflm", "--model", vww, "--json")
+    done = subprocess.run(run, capture_output=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    told = {json.loads(line)["label"] for line in done.stdout.decode().splitlines()}
+    assert told and told <= {"Löwenzahn", "羊🐑"}
+
+
+def test_a_name_of_any_letters_on_a_terminal_in_a_legacy_locale(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    command = edge_command("check", "--config", tmp_path / "ü🐑.toml")
+    process = subprocess.Popen(command, stdout=theirs, stderr=theirs, env=os.environ | LEGACY)
+    os.close(theirs)
+    assert process.wait(timeout=30) == 78
+    shown = os.read(ours, 65536).decode("ascii")
+    os.close(ours)
+    assert ".toml: there is no such configuration file" in shown
+
+
+def test_a_system_without_time_zone_data(tmp_path: Path) -> None:
+    config = tmp_path / "edge.toml"
+    config.write_text("[site]\ntimezone = 'Europe/Berlin'\n")
+    hidden = tmp_path / "tzdata"  # hides the package of that name
+    hidden.mkdir()
+    (hidden / "__init__.py").touch()
+    environment = {"PYTHONTZPATH": "", "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        edge_command("check", "--config", config), capture_output=True, text=True, timeout=60,
+        check=False, cwd=REPOSITORY, env=os.environ | environment,
+    )  # fmt: skip
+    assert done.returncode == 78
+    (line,) = done.stderr.splitlines()
+    assert "line 2: site.timezone: this system has no time zone data: apt install tzdata" in line
