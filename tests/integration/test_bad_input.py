@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from edge.cli import cli
 from edge.config import MqttConfig
 from edge.feed.mqtt import MqttClient
-from tests.conftest import REPOSITORY, Edge, Mosquitto, edge_command, need
+from tests.conftest import REPOSITORY, Edge, Mosquitto, edge_command
 
 
 def refused(edge: Edge, *arguments: object, status: int, says: str) -> None:
