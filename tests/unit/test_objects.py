@@ -115,6 +115,16 @@ def test_who_crossed_before_the_start_is_told_with_the_start_and_only_then() -> 
     ]  # fmt: skip
 
 
+def test_it_is_busy_while_somebody_is_unseen_or_not_yet_sure() -> None:
+    """What the motion gate asks: then every frame is looked at."""
+    stories = objects()
+    busy = []
+    for number, found in enumerate([1, 1, 1, 1, 0, 1, 0, 0]):
+        stories.update(frame(number / 10), (person(0.5),) * found)
+        busy.append(stories.busy)
+    assert busy == [True, True, False, False, True, False, True, True]
+
+
 def test_a_picture_that_is_held_is_no_second_witness() -> None:
     """One trembling box at a zone's edge, then nothing moves: it has not entered."""
     stories = objects(places=Places((Zone("left", LEFT),)))
