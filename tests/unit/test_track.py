@@ -74,8 +74,8 @@ def test_a_box_seen_twice_is_given_up_sooner_than_one_that_is_known() -> None:
 def test_what_turns_up_nearby_in_another_size_is_another() -> None:
     """Out of touch, a box must be like the one that went: a bird is no walker."""
     near = Detection("person", 0.9, Box(0.6, 0.45, 0.63, 0.54))
-    assert numbers(run([(person(0.5),)] * 2 + [(near,)], fps=2)) == {1, 2}
-    assert numbers(run([(person(0.5),)] * 2 + [(person(0.615),)], fps=2)) == {1}
+    assert numbers(run([(person(0.5),), (near,)], fps=2)) == {1, 2}
+    assert numbers(run([(person(0.5),), (person(0.615),)], fps=2)) == {1}
 
 
 def test_unsure_detections_continue_a_track_but_begin_none() -> None:
