@@ -21,8 +21,8 @@ from edge.flatbuffer.appended import Appended, appended
 from edge.golden import GOLDEN_FILE, Golden
 
 __all__ = [
-    "CONTRACT_FILE", "GOLDEN_FILE", "LABELS_FILE", "SCHEMA", "Appended", "Contract", "Golden", "InputContract", "Model",
-    "RejectRule", "appended", "load", "sealed",
+    "CONTRACT_FILE", "GOLDEN_FILE", "LABELS_FILE", "SCHEMA", "Appended", "Contract", "Golden",
+    "InputContract", "Model", "RejectRule", "appended", "load", "sealed",
 ]  # fmt: skip
 
 CONTRACT_FILE = "hedgerow.json"
