@@ -17,7 +17,8 @@ from edge.errors import FatalError
 MOST_FILES = 64
 MOST_GROWTH = 1 << 24
 """Bytes by which unpacking may exceed the packed file."""
-BEGINS = re.compile(rb"PK\x03\x04.{26}(?:hedgerow\.json|labels\.txt|golden\.npz)", re.DOTALL)
+OURS = ("hedgerow.json", "labels.txt")
+BEGINS = re.compile(rb"PK\x03\x04.{26}(?:hedgerow\.json|labels\.txt)", re.DOTALL)
 """A zip of ours, whose directory at the end may have been cut off."""
 END_BYTES = 22
 """The record at a zip's end, without its comment."""
@@ -37,7 +38,7 @@ def appended(path: Path, data: bytes) -> Appended:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             infos = archive.infolist()
             start = min((info.header_offset for info in infos), default=len(data))
-            _check_end(data)
+            _check_end(data, {info.filename for info in infos})
             return Appended(start, unpacked(archive, len(data)))
     except zipfile.BadZipFile as error:
         if str(error) == "File is not a zip file" and not BEGINS.search(data):
@@ -69,8 +70,11 @@ def unpacked(archive: zipfile.ZipFile, packed_bytes: int) -> dict[str, bytes]:
     return files
 
 
-def _check_end(data: bytes) -> None:
-    """Raises FatalError where something follows the zip's end."""
+def _check_end(data: bytes, names: set[str]) -> None:
+    """Raises FatalError where the zip that was found is not the file's: its own end is missing,
+    and golden.npz, a zip as well, is mistaken for it; or something follows its end."""
+    if BEGINS.search(data) and names.isdisjoint(OURS):
+        raise FatalError("it is cut off at its end")
     end = data.rfind(b"PK\x05\x06")
     comment_bytes = int.from_bytes(data[end + END_BYTES - 2 : end + END_BYTES], "little")
     excess = len(data) - (end + END_BYTES + comment_bytes)
