@@ -87,7 +87,7 @@ class Contract(Part):
     """The labels that become events, each with the score from which it counts."""
     temperature: float = Field(default=1.0, gt=0)
     reject: RejectRule = RejectRule()
-    flatbuffer_sha256: str = ""
+    flatbuffer_sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
     provenance: dict[str, Any] = Field(default={})
     receipt: dict[str, Any] = Field(default={})
 

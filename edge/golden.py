@@ -5,6 +5,7 @@ import io
 import zipfile
 import zlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -47,7 +48,7 @@ def read(archive: bytes) -> Golden:
     for name in ("inputs.npy", "outputs.npy"):
         if name not in arrays:
             raise FatalError(f"lacks {name}")
-    others = []
+    others: list[Tensor] = []
     while (name := f"outputs_{len(others) + 1}.npy") in arrays:
         others.append(arrays[name])
     golden = Golden(arrays["inputs.npy"], arrays["outputs.npy"], tuple(others))
@@ -63,7 +64,8 @@ def written(inputs: Tensor, outputs: tuple[Tensor, ...]) -> bytes:
     """The .npz that `read` reads; `outputs` holds (n, ...) for each output, the first one first."""
     archive = io.BytesIO()
     names = ["outputs", *(f"outputs_{place}" for place in range(1, len(outputs)))]
-    np.savez(archive, inputs=inputs, **dict(zip(names, outputs, strict=True)))
+    arrays: dict[str, Any] = dict(zip(names, outputs, strict=True))
+    np.savez(archive, inputs=inputs, **arrays)
     return archive.getvalue()
 
 

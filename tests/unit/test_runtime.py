@@ -83,8 +83,8 @@ def test_models_that_litert_refuses_are_named_with_its_reason(
 class Fixed:
     """An interpreter of two outputs that always answers the same."""
 
-    inputs = (TensorSpec("image", (1, 4, 4, 3), np.dtype(np.int8), 1.0),)
-    outputs = (
+    inputs: tuple[TensorSpec, ...] = (TensorSpec("image", (1, 4, 4, 3), np.dtype(np.int8), 1.0),)
+    outputs: tuple[TensorSpec, ...] = (
         TensorSpec("boxes", (1, 2, 4), np.dtype(np.int8), 0.1),
         TensorSpec("scores", (1, 2, 3), np.dtype(np.int8), 0.1),
     )
