@@ -27,7 +27,7 @@ from edge.feed.feed import Feed, Identity
 from edge.feed.ways import GOODBYE_S, Ways, open_ways
 from edge.health.pace import Pace
 from edge.pipeline import Pipeline
-from edge.preprocess import Preprocess
+from edge.preprocess import Preprocess, check_range
 from edge.record import Recorder, SourceRecorder
 from edge.runtime.runtime import Limits, Runtime, open_runtime
 from edge.sources import Source
@@ -60,6 +60,7 @@ class Daemon:
         self._changes = 0
         contract = self._model.contract
         Preprocess(contract.input, self._runtime.input)  # refuses what does not fit
+        check_range(contract.input, self._runtime.input)
         self._decode = open_decode(contract, self._runtime.outputs)
         self._stories = count(1)
         self._schedules = {name: scene.schedule(config, name) for name in config.source}

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from edge.errors import FatalError
 from edge.model import InputContract
-from edge.preprocess import LETTERBOX_GREY, Preprocess
+from edge.preprocess import LETTERBOX_GREY, Preprocess, check_range
 from edge.types import Image, TensorSpec
 
 RESIZES: tuple[Literal["stretch", "letterbox", "crop"], ...] = ("stretch", "letterbox", "crop")
@@ -133,3 +133,28 @@ def along(side: int) -> npt.NDArray[np.float64]:
     weights[np.arange(16), low] = 1 - (at - low)
     weights[np.arange(16), low + 1] += at - low
     return weights
+
+
+@pytest.mark.parametrize(("mean", "std", "says"), [
+    ((0.0,), (1.0,), "99% lie outside"), ((0.0,), (255.0,), ""), ((127.5,), (127.5,), ""),
+    ((103.9, 116.8, 123.7), (1.0,), "lie outside"),
+])  # fmt: skip
+def test_a_normalization_of_another_range_is_refused(
+    mean: tuple[float, ...], std: tuple[float, ...], says: str
+) -> None:
+    """A network quantized for -1..1, as the SSDs are: with pixels as they are, all is white."""
+    contract = InputContract(width=4, height=4, mean=mean, std=std)
+    tensor = spec((1, 4, 4, 3), np.uint8, 1 / 128, 128)
+    if not says:
+        check_range(contract, tensor)
+        return
+    with pytest.raises(FatalError, match=says) as caught:
+        check_range(contract, tensor)
+    assert "-1..1 fits it" in str(caught.value)
+
+
+def test_a_normalization_that_leaves_few_values_is_refused() -> None:
+    contract = InputContract(width=4, height=4, mean=(0,), std=(255,))
+    with pytest.raises(FatalError, match=r"2 values are left: .*: none fits it"):
+        check_range(contract, spec((1, 4, 4, 3), np.int8, 1.0, -128))
+    check_range(contract, spec((1, 4, 4, 3), np.float32))
