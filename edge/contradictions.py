@@ -21,24 +21,20 @@ class _Value:
 
 
 def contradictions(
-    events: EventsConfig,
-    profiles: Mapping[str, ProfileConfig],
-    thresholds: Mapping[str, float] | None = None,
+    events: EventsConfig, profiles: Mapping[str, ProfileConfig]
 ) -> Iterator[Problem]:
     """Every pair that contradicts itself, for any label, by day and in each profile.
 
-    `thresholds` are the model's own, which count where `enter` is not set.
+    Thresholds of the model are not known here: edge.daemon.scene looks at those.
     """
     yield from _hours(profiles)
     told: set[Key] = set()
-    labels = dict.fromkeys(["", *(thresholds or {}), *events.label])
+    labels = dict.fromkeys(["", *events.label])
     for profile in profiles.values():
         labels |= dict.fromkeys(profile.label)
     for label in labels:
         for name in ("", *profiles):
             values = _layered(events, label, name, profiles.get(name))
-            if label in (thresholds or {}):
-                values.setdefault("enter", _Value((thresholds or {})[label], ()))
             for where, said in _pairs(values):
                 if where not in told:
                     told.add(where)
@@ -72,21 +68,19 @@ def _pairs(values: dict[str, _Value]) -> Iterator[Problem]:
         if low in values and high in values:
             lower, upper = values[low], values[high]
             where = max(lower.where, upper.where, key=len)
-            said = _wrong(low, lower.value, upper)
+            said = _wrong(low, lower.value, upper.value)
             if said:
                 yield where, said
 
 
-def _wrong(low: str, value: float, upper: _Value) -> str:
-    limit = upper.value
+def _wrong(low: str, value: float, limit: float) -> str:
     if low == "confirm" and value > limit > 0:
         return (
             f"confirm = {value} frames can never be among the latest window = {limit}: set window "
             f"to at least {value}, or to 0 for {value} in a row"
         )
     if low == "leave" and value > limit:
-        whose = "enter" if upper.where else "the model's own enter"
-        return f"leave = {value:g} is above {whose} = {limit:g}: set it to {limit:g} or less"
+        return f"leave = {value:g} is above enter = {limit:g}: set it to {limit:g} or less"
     if low == "min_area" and value >= limit:
         return f"min_area = {value:g} is not below max_area = {limit:g}: no box would count"
     return ""

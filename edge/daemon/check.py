@@ -4,7 +4,6 @@ from itertools import count
 
 from edge import model
 from edge.config import Config
-from edge.contradictions import contradictions
 from edge.daemon import scene
 from edge.errors import FatalError
 from edge.events import RuleBook
@@ -26,8 +25,6 @@ def look_over(config: Config) -> tuple[Model, dict[str, RuleBook]]:
         raise FatalError("source: is missing: give --source or set [source.NAME] in edge.toml")
     loaded = model.load(config.model.path)
     contract = loaded.contract
-    for where, said in contradictions(config.events, config.profile, contract.thresholds):
-        raise FatalError(f"{'.'.join(map(str, where))}: {said}")
     books = {name: scene.book(contract, config) for name in config.source}
     for name, book in books.items():
         scene.events(contract, scene.Scene(name, config, book), count())

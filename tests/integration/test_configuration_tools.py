@@ -172,7 +172,7 @@ def test_check_says_that_a_user_name_has_no_password(edge: Edge, tmp_path: Path)
     [
         (
             '[model]\npath = "{model}"\n[events]\nleave = 0.9\n[source.a]\nuri = "usb:0"\n',
-            "events.leave: leave = 0.9 is above the model's own enter = ",
+            "person: leave = 0.9 is above enter = ",
         ),
         (
             '[model]\npath = "{model}"\n[source.a]\nuri = "usb:0"\n[source.a.line.l]\n'

@@ -6,12 +6,9 @@ from edge.contradictions import contradictions
 from edge.scene import EventsConfig, ProfileConfig, RuleConfig
 
 
-def found(
-    events: EventsConfig, thresholds: dict[str, float] | None = None, **profiles: ProfileConfig
-) -> list[str]:
+def found(events: EventsConfig, **profiles: ProfileConfig) -> list[str]:
     return [
-        f"{'.'.join(map(str, where))}: {said}"
-        for where, said in contradictions(events, profiles, thresholds)
+        f"{'.'.join(map(str, where))}: {said}" for where, said in contradictions(events, profiles)
     ]
 
 
@@ -67,14 +64,6 @@ def test_a_profile_is_looked_at_over_the_rules_that_it_changes() -> None:
         "profile.night.enter: leave",
         "profile.night.label.cat.confirm: confirm",
     ]
-
-
-def test_a_leave_above_the_models_own_threshold() -> None:
-    events = EventsConfig(leave=0.5)
-    assert found(events, {"cat": 0.6, "dog": 0.4}) == [
-        "events.leave: leave = 0.5 is above the model's own enter = 0.4: set it to 0.4 or less"
-    ]
-    assert found(EventsConfig(leave=0.5, enter=0.5), {"cat": 0.6, "dog": 0.4}) == []
 
 
 @pytest.mark.parametrize(
