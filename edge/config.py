@@ -1,6 +1,7 @@
 """edge.toml and the command line -> one checked configuration. Names file, key and value."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -247,7 +248,8 @@ def load(path: Path | None, flags: dict[str, Any] | None = None) -> Config:
     config, found = examined(Config, merged(file.values, flags))
     if config is not None:
         wrong = {key[-1] for key in found if key}
-        for where, said in contradictions(config.events, config.profile):
+        rules = contradictions(config.events, config.profile)
+        for where, said in (*rules, *_overwritten(config, path)):
             if not wrong & set(RELATED.get(str(where[-1]), ())):
                 found.setdefault(where, f"{'.'.join(map(str, where))}: {said}")
     if config is not None and not found and not file.wrong:
@@ -259,3 +261,12 @@ def load(path: Path | None, flags: dict[str, Any] | None = None) -> Config:
     problems.sort(key=lambda problem: problem[0])
     lines = tuple(f"line {line}: {said}" if line else said for line, said in problems)
     raise ProblemsError(str(path or "command line"), lines)
+
+
+def _overwritten(config: Config, path: Path | None) -> Iterator[tuple[tuple[str, str], str]]:
+    """Files that others need and that lines of the feed would be written into."""
+    mqtt, file = config.mqtt, config.file.path
+    needed = [path, config.model.path, mqtt.password_file, mqtt.ca_file, mqtt.cert_file]
+    needed += [mqtt.key_file, *(source.password_file for source in config.source.values())]
+    if file is not None and file.absolute() in {one.absolute() for one in needed if one}:
+        yield ("file", "path"), f"{file} is needed for something else: give another file"

@@ -8,11 +8,16 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 
 from edge.complaints import ID_PATTERN
 
+LEAST_CROP = 0.02
+"""A camera's picture is read so large that its cut is `width` pixels wide."""
+
 
 def _window(crop: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
     x_min, y_min, x_max, y_max = crop
     if x_min >= x_max or y_min >= y_max:
         raise ValueError("expected [x_min, y_min, x_max, y_max] with x_min < x_max, y_min < y_max")
+    if min(x_max - x_min, y_max - y_min) < LEAST_CROP:
+        raise ValueError(f"leaves less than {LEAST_CROP:.0%} of the picture's side")
     return crop
 
 

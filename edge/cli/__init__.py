@@ -1,5 +1,6 @@
 """The command `edge`: arguments in; one line and an exit status out where something is wrong."""
 
+import errno
 import logging
 import os
 import sys
@@ -21,6 +22,10 @@ from edge.cli.schema import schema
 from edge.cli.watch import watch
 from edge.errors import HedgerowError
 from edge.health import journal_log
+from edge.text import shown
+
+LINE = 1000
+"""Characters of an error's line."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -57,9 +62,21 @@ def main() -> None:
     except HedgerowError as error:
         level = journal_log.prefix(logging.ERROR) if journal_log.to_journal() else ""
         for line in error.lines:
-            click.echo(f"{level}edge: error: {line}", err=True)
+            click.echo(f"{level}edge: error: {shown(line, LINE)}", err=True)
         status = error.exit_status
+    except OSError as error:
+        status = _cut_short(error)
     sys.exit(status)
+
+
+def _cut_short(error: OSError) -> int:
+    """Who reads our output has enough of it, or the disk that it goes to is full."""
+    if error.errno not in (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EIO) or error.filename:
+        raise error
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is buffered goes there
+    if error.errno != errno.EPIPE:
+        click.echo(f"edge: error: the output cannot be written: {error.strerror}", err=True)
+    return 1
 
 
 def _any_text() -> None:

@@ -11,8 +11,10 @@ import pytest
 from click.testing import CliRunner
 
 from edge.cli import cli
-from edge.config import MqttConfig
+from edge.config import FileConfig, MqttConfig
+from edge.errors import FatalError
 from edge.feed.mqtt import MqttClient
+from edge.feed.sinks import JsonFile
 from tests.conftest import REPOSITORY, Edge, Mosquitto, edge_command
 
 
@@ -237,3 +239,39 @@ def test_a_system_without_time_zone_data(tmp_path: Path) -> None:
     assert done.returncode == 78
     (line,) = done.stderr.splitlines()
     assert "line 2: site.timezone: this system has no time zone data: apt install tzdata" in line
+
+
+@pytest.mark.parametrize(
+    ("keep", "name"), [(3, "events.jsonl"), (3, "events.jsonl.1"), (3, "events.jsonl.3")]
+)
+@pytest.mark.parametrize("content", [b"my notes\n", b'{"mine": 1}\n', b"[1]\n", b"\xff\xfe\x00"])
+def test_a_file_for_lines_that_has_something_else_in_it(
+    tmp_path: Path, keep: int, name: str, content: bytes
+) -> None:
+    """Rotation would rename it, and delete it in the end."""
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(FatalError, match=f"file.path: .*{name}: has something in it"):
+        JsonFile(FileConfig(path=tmp_path / "events.jsonl", keep=keep))
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == [name]
+    assert (tmp_path / name).read_bytes() == content
+
+
+@pytest.mark.parametrize("content", [b"", b'{"schema": "hedgerow.event/1"}\n{"cut', b"\0" * 512])
+def test_a_file_for_lines_that_is_ours_is_appended_to(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(content)
+    JsonFile(FileConfig(path=path)).close()
+    assert path.read_bytes() == content
+
+
+def test_output_into_a_full_disk_or_a_closed_pipe() -> None:
+    schema = " ".join(edge_command("schema"))
+    for shell, status, said in (
+        (f"{schema} > /dev/full", 1, "edge: error: the output cannot be written: No space left"),
+        (f"{schema} | head -c 1 > /dev/null; exit ${{PIPESTATUS[0]}}", 1, ""),
+    ):
+        done = subprocess.run(
+            ["bash", "-c", shell], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode in (status, 0) and "Traceback" not in done.stderr
+        assert said in done.stderr and len(done.stderr.splitlines()) <= 1

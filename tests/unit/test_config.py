@@ -155,6 +155,11 @@ CAMERA = "[source.a]\nuri = 'usb:0'\n"
             "source.a.zone.g.polygon: expected shares of the picture from 0 to 1, not pixels",
         ),
         (CAMERA + "crop = [0, 0, 320, 240]", "source.a.crop: expected shares of the picture"),
+        (CAMERA + "crop = [0, 0, 0.001, 1]", "source.a.crop: leaves less than 2% of the picture"),
+        (
+            "[model]\npath = 'm'\n[file]\npath = './m'",
+            "line 4: file.path: m is needed for something",
+        ),
         (CAMERA + "crop = [0, 0, 1]", "source.a.crop: expected [x_min, y_min, x_max, y_max]"),
         (
             CAMERA + "[source.a.line.l]\nstart = [0.1]\nend = [0, 9]",
