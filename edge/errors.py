@@ -22,8 +22,9 @@ class ProblemsError(FatalError):
     """Everything that is wrong with one file, told at once."""
 
     def __init__(self, file: str, problems: tuple[str, ...]) -> None:
-        super().__init__(f"{file}: {'; '.join(problems)}")
-        self._lines = tuple(f"{file}: {problem}" for problem in problems)
+        where = f"{file}: " if file else ""
+        super().__init__(where + "; ".join(problems))
+        self._lines = tuple(where + problem for problem in problems)
 
     @property
     def lines(self) -> tuple[str, ...]:

@@ -53,9 +53,12 @@ def main() -> None:
     if journal_log.to_journal():
         logging.getLogger().handlers[0].setFormatter(journal_log.JournalFormatter())
     try:
-        status = cli.main(standalone_mode=False)
+        status = cli.main(prog_name="edge", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        context = getattr(error, "ctx", None)
+        advice = f"; see {context.command_path} --help" if context else ""
+        said = error.format_message().rstrip(".").replace("\n", " ")
+        click.echo(f"edge: error: {shown(said, LINE)}{advice}", err=True)
         status = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         status = 130

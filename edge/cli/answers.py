@@ -97,9 +97,9 @@ def _home(path: str) -> str:
 
 def _line(answer: str, what: str) -> str:
     """As UTF-8, whatever the terminal's locale; TOML takes no control characters."""
-    from edge.text import composed, decoded
+    from edge.text import decoded
 
-    text = composed(decoded(answer.encode("utf-8", "surrogateescape")))
+    text = decoded(answer.encode("utf-8", "surrogateescape"))
     if not text.isprintable():
         raise FatalError(f"{what} has no control characters")
     return text

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @click.option(
     "--config",
     "config_path",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),
     help="edge.toml; --source is then the name of a source in it.",
 )
 @click.option(

@@ -7,7 +7,10 @@ import click
 
 @click.command()
 @click.option(
-    "--config", required=True, type=click.Path(path_type=Path), help="The edge.toml to look at."
+    "--config",
+    required=True,
+    type=click.Path(path_type=Path, readable=False),
+    help="The edge.toml to look at.",
 )
 def check(config: Path) -> None:
     """Read a configuration and its model as `edge run` would, and touch no hardware.
@@ -17,12 +20,9 @@ def check(config: Path) -> None:
     """
     from edge import config as configuration
     from edge.daemon.check import examine
-    from edge.feed.access import missing_password
 
     made = configuration.load(config)
     model = examine(made)
     contract = model.contract
-    if advice := missing_password(made.mqtt):
-        click.echo(f"edge: warning: {advice}", err=True)
     sources = ", ".join(made.source)
     click.echo(f"{config}: right. {contract.name} {contract.version} on {sources} as {made.device}")

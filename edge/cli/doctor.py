@@ -19,7 +19,10 @@ INSTALLED = Path("/etc/hedgerow/edge.toml")
 
 @click.command()
 @click.option(
-    "--config", "config_path", type=click.Path(path_type=Path), help="Check all that it uses."
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path, readable=False),
+    help="Check all that it uses.",
 )
 @click.option("--model", type=click.Path(path_type=Path), help="Try the delegates with it.")
 @click.option("--delegate", "delegates", multiple=True, help="Look at this one too. Repeatable.")

@@ -87,7 +87,8 @@ def _permissions(config: Config) -> Iterator[Finding]:
         for path in (config.model.path, config.file.path, config.record.folder):
             if path is not None and path.absolute().is_relative_to("/home"):
                 yield Finding("error", "permissions", f"the service does not see {path}: move it")
-    for path in (config.mqtt.password_file, SERVICE_PASSWORD):
+    cameras = (section.password_file for section in config.source.values())
+    for path in (config.mqtt.password_file, SERVICE_PASSWORD, *cameras):
         if path is not None and path.exists() and path.stat().st_mode & stat.S_IROTH:
             yield Finding("warning", "permissions", f"anybody may read {path}: chmod 600 {path}")
     folder = config.outbox.folder or _data()

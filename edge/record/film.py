@@ -35,10 +35,10 @@ def film(path: Path, shots: Sequence[Shot]) -> None:
     fps = (len(shots) - 1) / seconds if seconds > 0 else 1.0
     writer: cv2.VideoWriter | None = None
     for shot in shots:
-        image = cv2.imdecode(np.frombuffer(shot.jpeg, np.uint8), cv2.IMREAD_COLOR)
-        if image is None:
+        decoded = cv2.imdecode(np.frombuffer(shot.jpeg, np.uint8), cv2.IMREAD_COLOR)
+        if decoded is None:
             continue
-        image = np.asarray(image, np.uint8)
+        image = np.asarray(decoded, np.uint8)
         if writer is None:
             code = cv2.VideoWriter.fourcc(*"VP80")
             columns, rows = image.shape[1], image.shape[0]

@@ -173,7 +173,8 @@ def test_reading_a_feed_that_is_not_there(edge: Edge) -> None:
 def test_wrong_usage_is_exit_status_2(edge: Edge) -> None:
     done = edge("run", "--sauce", "0")
     assert done.returncode == 2
-    assert "No such option" in done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("edge: error: No such option") and line.endswith("see edge run --help")
 
 
 @pytest.mark.parametrize(

@@ -156,6 +156,21 @@ def test_check_tells_everything_that_is_wrong(edge: Edge, tmp_path: Path) -> Non
     assert second.endswith("line 4: source.a.url: unknown key; did you mean uri?")
 
 
+def test_check_tells_everything_that_does_not_fit_the_model_and_the_machine(
+    edge: Edge, tmp_path: Path
+) -> None:
+    path = tmp_path / "edge.toml"
+    path.write_text(
+        f'[model]\npath = "{PERSON}"\n[events]\nlabels = ["cow"]\n[runtime]\ndelegates = ["gpv"]\n'
+        '[mqtt]\nusername = "me"\npassword_file = "/nope"\n[source.a]\nuri = "ftp://h/x"\n'
+    )
+    refused = edge("check", "--config", path)
+    assert refused.returncode == 78
+    said = ("no label 'cow'", "unknown delegate 'gpv'", "ftp://", "password_file: /nope")
+    for line, part in zip(refused.stderr.splitlines(), said, strict=True):
+        assert line.startswith("edge: error: ") and part in line
+
+
 def test_check_says_that_a_user_name_has_no_password(edge: Edge, tmp_path: Path) -> None:
     need(not SERVICE_PASSWORD.exists(), "a machine without the service's password")
     path = tmp_path / "edge.toml"
