@@ -55,10 +55,7 @@ def main() -> None:
     try:
         status = cli.main(prog_name="edge", standalone_mode=False)
     except click.ClickException as error:
-        context = getattr(error, "ctx", None)
-        advice = f"; see {context.command_path} --help" if context else ""
-        said = error.format_message().rstrip(".").replace("\n", " ")
-        click.echo(f"edge: error: {shown(said, LINE)}{advice}", err=True)
+        _say_usage(error)
         status = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         status = 130
@@ -70,6 +67,17 @@ def main() -> None:
     except OSError as error:
         status = _cut_short(error)
     sys.exit(status)
+
+
+def _say_usage(error: click.ClickException) -> None:
+    """In one line, as other errors; who gave no command gets the help."""
+    if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):
+        error.show()
+        return
+    context = getattr(error, "ctx", None)
+    advice = f"; see {context.command_path} --help" if context else ""
+    said = error.format_message().rstrip(".").replace("\n", " ")
+    click.echo(f"edge: error: {shown(said, LINE)}{advice}", err=True)
 
 
 def _cut_short(error: OSError) -> int:

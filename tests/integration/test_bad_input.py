@@ -170,6 +170,14 @@ def test_reading_a_feed_that_is_not_there(edge: Edge) -> None:
     )  # fmt: skip
 
 
+def test_no_command_shows_the_help(edge: Edge) -> None:
+    for group in ((), ("models",)):
+        done = edge(*group)
+        assert (
+            "Commands:" in done.stdout + done.stderr and "error" not in done.stderr.split("\n")[0]
+        )
+
+
 def test_wrong_usage_is_exit_status_2(edge: Edge) -> None:
     done = edge("run", "--sauce", "0")
     assert done.returncode == 2
