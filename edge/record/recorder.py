@@ -9,8 +9,6 @@ from pathlib import Path
 from queue import Empty, Full, Queue
 from threading import Thread
 
-import cv2
-
 from edge.record.film import Shot, film
 from edge.record.kept import PART, Kept
 from edge.scene import RecordConfig
@@ -74,10 +72,9 @@ class Recorder:
             self._safely(self._tidy, self._folder)
 
     def _safely(self, work: Callable[[], None], path: Path) -> None:
-        """ValueError: a name that the file system's encoding cannot hold."""
         try:
             work()
-        except (OSError, ValueError, cv2.error) as error:
+        except Exception as error:  # noqa: BLE001  a thread that dies would record nothing more
             self.dropped += path != self._folder
             log.warning("%s: cannot be written: %s", shown(str(path)), shown(str(error)))
 

@@ -1,6 +1,7 @@
 """A label typed in another Unicode form than the model's is that label."""
 
 from itertools import count
+from typing import Literal
 from unicodedata import normalize
 
 import pytest
@@ -10,11 +11,12 @@ from edge.daemon import scene
 from edge.head import OutputContract
 from edge.model import SCHEMA, Contract, InputContract
 
-FORMS = [("NFC", "NFD"), ("NFD", "NFC"), ("NFD", "NFD")]
+Form = Literal["NFC", "NFD"]
+FORMS: list[tuple[Form, Form]] = [("NFC", "NFD"), ("NFD", "NFC"), ("NFD", "NFD")]
 
 
 @pytest.mark.parametrize(("model", "typed"), FORMS)
-def test_rules_zones_and_profiles_find_the_models_label(model: str, typed: str) -> None:
+def test_rules_zones_and_profiles_find_the_models_label(model: Form, typed: Form) -> None:
     own, label = normalize(model, "Löwenzahn"), normalize(typed, "Löwenzahn")
     contract = Contract(
         schema=SCHEMA, name="x", task="detect", labels=(own, "cat"),

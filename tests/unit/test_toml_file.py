@@ -3,6 +3,10 @@
 import tomllib
 from pathlib import Path
 
+import pytest
+
+from edge.config import load
+from edge.errors import FatalError
 from edge.toml_file import places
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -59,3 +63,14 @@ def test_the_lines_of_the_shipped_file() -> None:
     assert {key for key in lines if len(key) == 2} == keys
     for key, number in lines.items():
         assert rows[number - 1].startswith(str(key[-1]) if len(key) == 2 else f"[{key[0]}]")
+
+
+def test_an_unknown_key_is_told_with_the_line_on_which_it_stands(tmp_path: Path) -> None:
+    rows = (REPOSITORY / "systemd/edge.toml").read_text().splitlines()
+    path = tmp_path / "edge.toml"
+    for number in range(0, len(rows), 17):
+        path.write_text("\n".join([*rows[:number], "zzz = [\n  1, # [x]\n]", *rows[number:]]))
+        with pytest.raises(FatalError) as caught:
+            load(path)
+        (line,) = caught.value.lines
+        assert line.startswith(f"{path}: line {number + 1}: ") and "zzz: unknown key" in line
