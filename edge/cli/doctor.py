@@ -116,7 +116,12 @@ def _in_a_child(name: str, path: Path) -> tuple[str, bool]:
     command = [sys.executable, "-m", "edge", "doctor", "--model", str(path), "--only", name]
     try:
         done = subprocess.run(  # noqa: S603
-            command, capture_output=True, text=True, timeout=180, check=False
+            command,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=180,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         return "refused: it hangs", False
