@@ -151,13 +151,14 @@ def _own_words(key: str, kind: str, in_schedule: bool) -> str | None:
 
 
 def _got(error: ErrorDetails) -> str:
-    """The value, where it is short and no address."""
+    """The value, where it is short and can be no secret."""
     value = error["input"]
     if isinstance(value, bool):
         return f", got {str(value).lower()}"
     if isinstance(value, time):
         return f", got {value:%H:%M} without quotes"
-    if not isinstance(value, str | int | float) or re.search(ADDRESS, str(value)):
+    secret = "password" in str(error["loc"][-1]) or re.search(ADDRESS, str(value))
+    if secret or not isinstance(value, str | int | float):
         return ""
     return f", got {shown(repr(value), 60)}"
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from edge.scene import EventsConfig, ProfileConfig, RuleConfig, minutes
+from edge.toml_file import Key
 
-Key = tuple[str | int, ...]
 Problem = tuple[Key, str]
 """The key that is wrong, and what is wrong with it."""
 

@@ -33,7 +33,7 @@ def at_home(value: str, *schemes: str) -> str:
 
 
 def _has_area(ring: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
-    """Twice the area is not 0 (the shoelace formula), or it is a figure of eight."""
+    """Some corner turns: the points do not all lie on one line."""
     pairs = list(zip(ring, ring[1:] + ring[:1], strict=True))
     turns = {round((b[0] - a[0]) * (p[1] - a[1]) - (b[1] - a[1]) * (p[0] - a[0]), 9)
              for a, b in pairs for p in ring}  # fmt: skip
@@ -234,7 +234,8 @@ class SiteConfig(Section):
     @model_validator(mode="after")
     def _on_earth(self) -> "SiteConfig":
         if (self.latitude is None) != (self.longitude is None):
-            one, other = ("latitude", "longitude") if self.latitude else ("longitude", "latitude")
+            both = ["latitude", "longitude"]
+            one, other = both if self.longitude is None else reversed(both)
             raise ValueError(f"{one} needs {other} too")
         return self
 

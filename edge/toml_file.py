@@ -17,7 +17,7 @@ from edge.errors import FatalError, ProblemsError
 Key = tuple[str | int, ...]
 
 MOST_WRONG = 20
-
+"""Lines that are no TOML, after which the rest is not looked at."""
 TOKEN = re.compile(
     r'"""(?:\\.|[^\\])*?"""|\'\'\'.*?\'\'\'|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\'|#[^\n]*|.',
     re.DOTALL,
@@ -156,7 +156,7 @@ def _reason(message: str, rows: list[str]) -> tuple[int, str]:
     reason = message[: place.start()] if place else message.removesuffix(" (at end of document)")
     code = re.sub(r"\s#[^\"']*$", "", rows[number - 1])
     hint = next((advice for shape, advice in HINTS if re.search(shape, code)), "")
-    name = re.match(r"\s*([\w.-]+)", code)  # the value may be a secret
+    name = re.match(r"\s*([\w.-]+)\s*[=:]", code)  # what is no key may be a secret
     where = f" near {text.shown(name[1], 40)!r}" if name else ""
     advice = f": {hint}" if hint else ""
     return number, f"is not valid TOML{where}: {reason[:1].lower()}{reason[1:]}{advice}"

@@ -284,6 +284,7 @@ def test_what_a_flag_got_wrong_has_no_line(tmp_path: Path) -> None:
         ("[mqtt]\npassword_file = 'x'", "line 2: mqtt.password_file: needs username"),
         ("[record]\npre_roll_s = 60", "line 2: record.pre_roll_s: fills the whole clip"),
         ("[site]\nlongitude = 5", "line 2: site.longitude: needs latitude too"),
+        ("[site]\nlatitude = 0", "line 2: site.latitude: needs longitude too"),
         (CAMERA + "username = 'x'", "line 3: source.a.username: is for cameras with an address"),
         (CAMERA + "transport = 'udp'", "source.a.transport: is for rtsp:// cameras"),
         (CAMERA + "[source.a.picamera]\nhdr = true", "source.a.picamera: is for picamera: cameras"),
@@ -370,6 +371,8 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     "text",
     [
         "[mqtt]\npassword = 'hunter2'",
+        "[mqtt]\npassword = 'x\nhunter2'",
+        "[mqtt]\npassword_file = ['hunter2']",
         "[mqtt]\nbroker = 'mqtt://me:hunter2@host'",
         "[mqtt]\nbroker = mqtt://me:hunter2@host",
         "[source.a]\nuri = ['rtsp://me:hunter2@host']",
