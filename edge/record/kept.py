@@ -7,6 +7,7 @@ runs: a wall clock that jumps by a month deletes nothing.
 
 import json
 import math
+import os
 import re
 import stat
 import time
@@ -63,10 +64,10 @@ class Kept:
         return self._before_s + self._mono() - self._began_s
 
     def add(self, path: Path, size: int) -> None:
-        """A file that is about to appear: noted first, so that none is ever forgotten."""
+        """A file that is about to appear: on the disk before it, so that none is forgotten."""
         name = _name(self._folder, path)
         self._files[name] = _File(size, self.ran_s)
-        self._append({"path": name, "bytes": size, "ran_s": round(self.ran_s, 1)})
+        self._append({"path": name, "bytes": size, "ran_s": round(self.ran_s, 1)}, sync=True)
 
     def clean(self, keep_s: float, keep_bytes: float) -> None:
         """Delete what is too old, then the oldest until the rest is small enough."""
@@ -117,10 +118,13 @@ class Kept:
             yield {"path": name, "bytes": file.bytes, "ran_s": round(file.ran_s, 1)}
         yield {"ran_s": round(self.ran_s, 1)}
 
-    def _append(self, entry: dict[str, object]) -> None:
+    def _append(self, entry: dict[str, object], sync: bool = False) -> None:
         """Opened each time: the file may have been replaced, or deleted, by somebody else."""
         with (self._folder / INDEX).open("a", encoding="utf-8") as index:
             index.write(f"{json.dumps(entry)}\n")
+            if sync:
+                index.flush()
+                os.fsync(index.fileno())
         self._lines += 1
         if self._lines > 2 * len(self._files) + SPARE_LINES:
             self._write_anew()
