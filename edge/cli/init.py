@@ -37,6 +37,7 @@ def init(out: Path, yes: bool, force: bool, sources: tuple[str, ...], **given: s
     from edge import config
     from edge.cli import answers
 
+    out = out.resolve() if out.is_symlink() else out  # a link stays one
     _is_free(out, force)
     ask = _Ask(asked=not yes)
     questions = {

@@ -137,6 +137,22 @@ def test_init_refuses_a_flag_before_it_writes(
     assert [path.name for path in tmp_path.iterdir()] == ["m.tflite"]
 
 
+def test_init_writes_through_a_link_and_keeps_the_files_mode(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    kept = tmp_path / "kept.toml"
+    kept.write_text("# mine")
+    kept.chmod(0o600)
+    Path("edge.toml").symlink_to(kept)
+    init = ["init", "--yes", "--out", "edge.toml", "--model", str(PERSON)]
+    assert isinstance(CliRunner().invoke(cli, init).exception, FatalError)
+    assert kept.read_text() == "# mine"
+    assert CliRunner().invoke(cli, [*init, "--force"]).exit_code == 0
+    assert Path("edge.toml").is_symlink() and kept.stat().st_mode & 0o777 == 0o600
+    assert config.load(kept).model.path == PERSON
+
+
 def test_init_keeps_a_password_that_is_there(tmp_path: Path) -> None:
     (tmp_path / "mqtt-password").write_text("theirs\n")
     done = answered(tmp_path, "pi", str(PERSON), "usb:0", "mqtt://h", "me")
