@@ -65,7 +65,7 @@ def main() -> None:
             click.echo(f"{level}edge: error: {shown(line, LINE)}", err=True)
         status = error.exit_status
     except OSError as error:
-        status = _cut_short(error)
+        status = _say_system(error)
     sys.exit(status)
 
 
@@ -80,13 +80,17 @@ def _say_usage(error: click.ClickException) -> None:
     click.echo(f"edge: error: {shown(said, LINE)}{advice}", err=True)
 
 
-def _cut_short(error: OSError) -> int:
-    """Who reads our output has enough of it, or the disk that it goes to is full."""
-    if error.errno not in (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EIO) or error.filename:
+def _say_system(error: OSError) -> int:
+    """A file that may not be used, output that goes to a full disk or that nobody reads on."""
+    if error.filename is not None:
+        said = f"{error.filename}: {error.strerror}"
+    elif error.errno in (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EIO):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is buffered
+        said = f"the output cannot be written: {error.strerror}"
+    else:
         raise error
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is buffered goes there
     if error.errno != errno.EPIPE:
-        click.echo(f"edge: error: the output cannot be written: {error.strerror}", err=True)
+        click.echo(f"edge: error: {shown(said, LINE)}", err=True)
     return 1
 
 

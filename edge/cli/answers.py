@@ -1,6 +1,7 @@
 """What a person answers to `edge init` -> what can be written. Raises FatalError otherwise, with
 what would work."""
 
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -37,9 +38,9 @@ def model(answer: str) -> str:
     if path.suffix.lower() in KERAS:
         advice = f"converter convert {path.name} --data FOLDER makes a .tflite file of it"
         raise FatalError(f"{path}: is no .tflite file: {advice}")
-    if path.is_dir():
+    if os.access(path, os.R_OK) and path.is_dir():
         raise FatalError(f"{path}: is a folder{_there_is(path.glob('*.tflite'))}")
-    if not path.exists():
+    if not os.access(path, os.F_OK):
         there = _there_is(path.parent.glob("*.tflite"))
         raise FatalError(f"{path}: there is no such model file{there}")
     load(path)
@@ -81,7 +82,7 @@ def _found(uri: str) -> str:
     place = Path(path).absolute()
     if place.suffix.lower() in PICTURES:
         raise FatalError(f"{place}: is a picture: write dir:{place.parent} for all of its folder")
-    if not place.exists():
+    if not os.access(place, os.F_OK):
         raise FatalError(f"{place}: there is no such file or folder; cameras are usb:0 or rtsp://…")
     return f"{scheme or ''}{place}{query}"
 

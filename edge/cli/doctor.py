@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -40,7 +41,7 @@ def doctor(
     from edge.daemon.checkup import check_up
     from edge.errors import FatalError
 
-    if config_path is None and model is None and INSTALLED.exists():
+    if config_path is None and model is None and os.access(INSTALLED, os.F_OK):
         config_path = INSTALLED
     made = config.load(config_path)
     model = model or made.model.path

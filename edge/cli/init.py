@@ -37,8 +37,8 @@ def init(out: Path, yes: bool, force: bool, sources: tuple[str, ...], **given: s
     from edge import config
     from edge.cli import answers
 
-    out = out.resolve() if out.is_symlink() else out  # a link stays one
     _is_free(out, force)
+    out = out.resolve() if out.is_symlink() else out  # a link stays one
     ask = _Ask(asked=not yes)
     questions = {
         "device": ("Name of this device", config.default_device(), answers.device),
@@ -157,16 +157,17 @@ def _is_free(out: Path, force: bool) -> None:
     """Raises FatalError before anything is asked."""
     from edge.errors import FatalError
 
+    folder = out.absolute().parent
+    if os.access(folder, os.F_OK) and not os.access(folder, os.W_OK | os.X_OK):
+        raise FatalError(f"{out}: may not be written: use sudo, or give another --out")
     if out.is_dir():
         raise FatalError(f"{out}: is a folder: name the file, as {out}/edge.toml")
     if out.exists() and not force:
         raise FatalError(f"{out}: is there already: change it, or give --force or another --out")
     if out.exists() and not stat.S_ISREG(out.stat().st_mode):
         raise FatalError(f"{out}: is no ordinary file: give another --out")
-    if not out.absolute().parent.is_dir():
+    if not folder.is_dir():
         raise FatalError(f"{out}: there is no folder {out.parent}: make it, or give another --out")
-    if not os.access(out.absolute().parent, os.W_OK):
-        raise FatalError(f"{out}: may not be written: use sudo, or give another --out")
 
 
 def _first_camera() -> str:

@@ -89,7 +89,7 @@ def _permissions(config: Config) -> Iterator[Finding]:
                 yield Finding("error", "permissions", f"the service does not see {path}: move it")
     cameras = (section.password_file for section in config.source.values())
     for path in (config.mqtt.password_file, SERVICE_PASSWORD, *cameras):
-        if path is not None and path.exists() and path.stat().st_mode & stat.S_IROTH:
+        if path is not None and os.access(path, os.F_OK) and path.stat().st_mode & stat.S_IROTH:
             yield Finding("warning", "permissions", f"anybody may read {path}: chmod 600 {path}")
     folder = config.outbox.folder or _data()
     there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())

@@ -1,6 +1,7 @@
 """Whether a file holds nothing but what the feed's file sink writes."""
 
 import json
+import os
 from pathlib import Path
 
 from edge.errors import FatalError
@@ -16,7 +17,7 @@ def check(path: Path, keep: int) -> None:
     """
     for number in range(keep + 1):
         older = Path(f"{path}.{number}") if number else path
-        if older.exists() and not _is_ours(older):
+        if os.access(older, os.F_OK) and not _is_ours(older):
             raise FatalError(
                 f"file.path: {older}: has something in it that Hedgerow did not write; give the "
                 "lines a file of their own"

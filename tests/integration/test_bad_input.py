@@ -170,6 +170,16 @@ def test_reading_a_feed_that_is_not_there(edge: Edge) -> None:
     )  # fmt: skip
 
 
+def test_a_name_that_no_file_can_have(edge: Edge, vww: Path) -> None:
+    name = "x" * 300
+    for arguments, status in (
+        (("init", "--yes", "--model", vww, "--out", name), 1),
+        (("capture", "--source", "demo:?fps=0", "--out", name), 1),
+        (("check", "--config", name), 78),
+    ):
+        refused(edge, *arguments, status=status, says="File name too long")
+
+
 def test_no_command_shows_the_help(edge: Edge) -> None:
     for group in ((), ("models",)):
         done = edge(*group)
