@@ -54,7 +54,7 @@ def load(loading: Loading) -> Network:
     found = scan(loading.path)
     refuse_out_of_scope(found)
     if not loading.trusted:
-        refuse_code(found)
+        refuse_code(found, loading.custom_objects)
     versions = {"keras": keras.__version__, "tensorflow": tf.__version__}
     if found.keras_version:
         versions["saved_by_keras"] = found.keras_version
@@ -70,8 +70,11 @@ def load(loading: Loading) -> Network:
 def open_model(loading: Loading) -> Any:
     """The Keras model itself, for its layers and weights. Raises FatalError as `load` does."""
     found = scan(loading.path)
+    if found.kind == "savedmodel":
+        # Keras' loaders of folders run code that no scan here sees; their layers are not needed.
+        raise FatalError(f"{loading.path}: is a folder: give the .keras or .h5 file of the model")
     if not loading.trusted:
-        refuse_code(found)
+        refuse_code(found, loading.custom_objects)
     return _open(loading, found)
 
 
@@ -113,10 +116,13 @@ def _with_mended(loading: Loading, found: Scan, objects: dict[str, Any]) -> Any:
 
 def _with_tf_keras(loading: Loading, found: Scan, objects: dict[str, Any]) -> Any:
     import tf_keras
+    from tf_keras.src.saving.serialization_lib import SafeModeScope
 
-    return tf_keras.models.load_model(
-        found.path, custom_objects=objects, compile=False, safe_mode=not loading.trusted
-    )
+    # Its argument safe_mode is for .keras files alone.
+    with SafeModeScope(not loading.trusted):
+        return tf_keras.models.load_model(
+            found.path, custom_objects=objects, compile=False, safe_mode=not loading.trusted
+        )
 
 
 def _explain(found: Scan, reasons: list[str]) -> str:

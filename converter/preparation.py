@@ -65,7 +65,7 @@ def check(model: Path, data: Path, out: Path, options: Options) -> tuple[Scan, p
     found = scan(model)
     refuse_out_of_scope(found)
     if not options.trusted:
-        refuse_code(found)
+        refuse_code(found, options.custom_objects)
     files.check_writable(out)
     statistics(options.normalize or "none", options.color)
     unlabelled.check(options.unlabelled, options.effort)
