@@ -21,10 +21,10 @@ def explain_command(
     A window slides over the picture; where the label's probability falls when it is covered, the
     drawing is red, where it rises, blue. With --keras, a third part shows Grad-CAM.
     """
-    from converter import files
+    from converter import ours
     from converter.explain import explain, write
 
-    files.check_writable(out)
+    ours.check_drawing(out, model, picture, keras)
     found = explain(model, picture, label, keras)
     write(found, out)
     click.echo(

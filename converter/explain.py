@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from converter import data as pictures
-from converter import files, measure
+from converter import files, measure, ours
 from converter.data import Pixels
 from converter.measure import Feed, Inferring, Scores
 from edge.decode.classify import independent, probabilities
@@ -173,6 +173,5 @@ def marked(seen: Image, heat: Heat) -> Image:
 
 def write(found: Explanation, out: Path) -> None:
     """The drawing as a PNG. Raises FatalError where it cannot be written."""
-    files.check_writable(out)
     _, encoded = cv2.imencode(".png", draw(found))
-    files.write_whole(out, encoded.tobytes())
+    files.write_whole(out, ours.signed(encoded.tobytes()))

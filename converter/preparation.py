@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from converter import data as pictures
-from converter import files, unlabelled
+from converter import files, ours, unlabelled
 from converter.data import Photos, Rows
 from converter.options import Options, statistics
 from converter.scan import Scan, refuse_code, refuse_out_of_scope, scan
@@ -66,7 +66,7 @@ def check(model: Path, data: Path, out: Path, options: Options) -> tuple[Scan, p
     refuse_out_of_scope(found)
     if not options.trusted:
         refuse_code(found, options.custom_objects)
-    files.check_writable(out)
+    ours.check_conversion(out, model, data, options.calibration, options.unlabelled)
     statistics(options.normalize or "none", options.color)
     unlabelled.check(options.unlabelled, options.effort)
     name_for(out, options)
