@@ -5,15 +5,21 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from converter.legacy import mended_copy
+from converter.legacy import mend, mended_copy
 from converter.scan import Scan, refuse_code, refuse_out_of_scope, scan
 from edge.errors import FatalError
+from edge.text import shown
 
-UNKNOWN_CLASS = re.compile(r"(?:Could not locate class|Unknown layer:) '(\w+)'")
+UNKNOWN = re.compile(
+    r"(?:Could not locate (?:class|function)|Unknown layer:) '(\w+)'"
+    r"|Could not interpret [\w ]+ identifier: (\w+)"
+)
+CONFIGURATIONS = ("Full object config:", "Full config:", "config={", "Received: config=")
+"""After these, Keras' messages repeat the configuration to their end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +35,27 @@ class Loading:
     """Height and width where the model leaves them open."""
     output: str = ""
     """The name of one output where there are several."""
+
+    def request(self) -> dict[str, Any]:
+        """As a job for the child process carries it."""
+        return {
+            "model": str(self.path),
+            "trusted": self.trusted,
+            "custom_objects": self.custom_objects,
+            "input_size": self.input_size,
+            "output": self.output,
+        }
+
+    @classmethod
+    def of(cls, request: dict[str, Any]) -> "Loading":
+        """What `request` made."""
+        return cls(
+            Path(request["model"]),
+            request["trusted"],
+            tuple(request["custom_objects"]),
+            tuple(request["input_size"]),
+            request["output"],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +132,8 @@ def _with_mended(loading: Loading, found: Scan, objects: dict[str, Any]) -> Any:
 
     if found.kind != "h5":
         raise ValueError("only .h5 files can be mended")
+    if not loading.trusted:  # mending changes names
+        refuse_code(replace(found, config=mend(found.config)), loading.custom_objects)
     with tempfile.TemporaryDirectory() as folder:
         return keras.saving.load_model(
             mended_copy(found, Path(folder)),
@@ -126,16 +155,25 @@ def _with_tf_keras(loading: Loading, found: Scan, objects: dict[str, Any]) -> An
 
 
 def _explain(found: Scan, reasons: list[str]) -> str:
-    unknown = UNKNOWN_CLASS.search(" ".join(reasons))
-    if unknown and unknown[1] != "Functional":
+    unknown = UNKNOWN.search(" ".join(reasons))
+    name = (unknown[1] or unknown[2]) if unknown else "Functional"
+    if name != "Functional":
         return (
-            f"{found.path}: {unknown[1]!r} is not a layer of Keras: name its code with "
-            f"--custom-objects module:{unknown[1]}"
+            f"{found.path}: {name!r} is not Keras' own: name its code with "
+            f"--custom-objects module:{name}"
         )
-    text = f"{found.path}: Keras cannot open it: {reasons[0][:200]}"
+    text = f"{found.path}: Keras cannot open it: {useful(reasons[0])}"
     if any("tf_keras is not installed" in reason for reason in reasons):
         text += " (Keras 2 itself may: pip install --no-deps tf_keras)"
     return text
+
+
+def useful(reason: str) -> str:
+    """The innermost of Keras' reasons, without the configuration that it repeats."""
+    text = " ".join(reason.rpartition("Exception encountered:")[2].split())
+    for mark in CONFIGURATIONS:
+        text = text.partition(mark)[0] or text
+    return shown(text.rstrip(" .,:"), 300)
 
 
 def _import(reference: str) -> tuple[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 OUTSIDE = re.compile(
     r"File|Dataset|PyFunc|Rpc|Summary|Debug|DumpTensor|LMDB|Skipgram|Vocab|RecordInput"
-    r"|LookupTableImport|^Print|^LoadAndRemap|^DTensorRestore|^DistributedSave|^XlaCallModule"
+    r"|LookupTableImport|^Print|^Collective|^LoadAndRemap|^DTensorRestore|^DistributedSave|^XlaCallModule"
     r"|CalibrationStatisticsSaver|FixedUnigram|^ImportEvent|^RegisterDataset|TPU|^Xla.*Host"
     r"|SnapshotChunk|^Iterator|Reader"
 )

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from converter import data as pictures
 from converter import files, ours, unlabelled
 from converter.data import Photos, Rows
+from converter.keras_files import Loading
 from converter.options import Options, statistics
 from converter.scan import Scan, refuse_code, refuse_out_of_scope, scan
 from converter.unlabelled import Unlabelled
@@ -82,14 +83,10 @@ def prepare(
 ) -> Prepared:
     """Load the network and read the pictures. Raises FatalError."""
     float_path = scratch / "float.tflite"
-    request = {
-        "model": str(found.path),
-        "out": str(float_path),
-        "trusted": options.trusted,
-        "custom_objects": options.custom_objects,
-        "input_size": options.input_size,
-        "output": options.output,
-    }
+    loading = Loading(
+        found.path, options.trusted, options.custom_objects, options.input_size, options.output
+    )
+    request = loading.request() | {"out": str(float_path)}
     info = workshop.ask("load", f"loading {found.path.name}", request)
     network = float_path.read_bytes()
     normalize, notes = _normalization(found, info["normalizes"], options)

@@ -18,6 +18,9 @@ from typing import Any
 from converter.progress import DELAY_S
 from edge.errors import FatalError
 
+ROOT = str(Path(__file__).resolve().parents[1])
+"""Where this package lies."""
+
 
 class Workshop:
     """`with Workshop(scratch, progress) as workshop: workshop.ask("load", "loading", {...})`."""
@@ -34,10 +37,14 @@ class Workshop:
             "KERAS_BACKEND": "tensorflow",
             "CUDA_VISIBLE_DEVICES": "-1",
             "PYTHONUNBUFFERED": "1",
+            # With -P: a file in the working folder that is named like a library is no library.
+            "PYTHONPATH": os.pathsep.join([ROOT, os.environ.get("PYTHONPATH", "")]).rstrip(
+                os.pathsep
+            ),
         }
         with self._log.open("wb") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", "converter.worker"],
+                [sys.executable, "-P", "-m", "converter.worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

@@ -10,7 +10,7 @@ import numpy as np
 
 from converter import files, ours
 from converter.explain import Heat
-from converter.gradcam import grad_cam
+from converter.gradcam import Answers, grad_cam
 from converter.training.fit import fit
 from converter.training.networks import network
 from converter.training.options import TrainOptions
@@ -63,4 +63,4 @@ def _heats(classifier: Any, sets: Sets, report: dict[str, Any]) -> Sequence[Heat
         return []
     pixels = sets.test.pixels[[one["row"] for one in mistakes]].astype(np.float32)
     answers = np.array([sets.labels.index(one["answer"]) for one in mistakes])
-    return list(grad_cam(classifier, pixels, answers))
+    return list(grad_cam(classifier, pixels, answers, Answers(len(sets.labels))))
