@@ -26,7 +26,7 @@ def explain_command(
     """
     from converter import ours
     from converter.explain import explain, write
-    from converter.keras_files import Loading
+    from converter.loading import Loading
 
     ours.check_drawing(out, model, picture, keras)
     loading = None if keras is None else Loading(keras, given["trusted"], given["custom_objects"])

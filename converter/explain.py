@@ -16,7 +16,7 @@ import numpy.typing as npt
 from converter import data as pictures
 from converter import files, measure, ours
 from converter.data import Pixels
-from converter.keras_files import Loading
+from converter.loading import Loading
 from converter.measure import Feed, Inferring, Scores
 from converter.workshop import Workshop
 from edge.decode.classify import independent, probabilities

@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from converter.keras_files import Loading, open_model
+from converter.keras_files import open_model
+from converter.loading import Loading
 from edge.errors import FatalError
 
 Floats = npt.NDArray[np.float32]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from converter.legacy import mend, mended_copy
+from converter.loading import Loading
 from converter.scan import Scan, refuse_code, refuse_out_of_scope, scan
 from edge.errors import FatalError
 from edge.text import shown
@@ -20,42 +21,6 @@ UNKNOWN = re.compile(
 )
 CONFIGURATIONS = ("Full object config:", "Full config:", "config={", "Received: config=")
 """After these, Keras' messages repeat the configuration to their end."""
-
-
-@dataclass(frozen=True, slots=True)
-class Loading:
-    """What to open, and how far to trust it."""
-
-    path: Path
-    trusted: bool = False
-    """Whether Python code in the file may run."""
-    custom_objects: tuple[str, ...] = ()
-    """`module:name` each."""
-    input_size: tuple[int, ...] = ()
-    """Height and width where the model leaves them open."""
-    output: str = ""
-    """The name of one output where there are several."""
-
-    def request(self) -> dict[str, Any]:
-        """As a job for the child process carries it."""
-        return {
-            "model": str(self.path),
-            "trusted": self.trusted,
-            "custom_objects": self.custom_objects,
-            "input_size": self.input_size,
-            "output": self.output,
-        }
-
-    @classmethod
-    def of(cls, request: dict[str, Any]) -> "Loading":
-        """What `request` made."""
-        return cls(
-            Path(request["model"]),
-            request["trusted"],
-            tuple(request["custom_objects"]),
-            tuple(request["input_size"]),
-            request["output"],
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from converter import data as pictures
 from converter import files, ours, unlabelled
 from converter.data import Photos, Rows
-from converter.keras_files import Loading
+from converter.loading import Loading
 from converter.options import Options, statistics
 from converter.scan import Scan, refuse_code, refuse_out_of_scope, scan
 from converter.unlabelled import Unlabelled

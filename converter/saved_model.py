@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from converter.keras_files import Loading
+from converter.loading import Loading
 from converter.operators import reaches_outside, saving_that_runs
 from edge.errors import FatalError
 from edge.text import shown

@@ -38,7 +38,8 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
 
 def _load(request: dict[str, Any]) -> dict[str, Any]:
     from converter.export import to_float_tflite
-    from converter.keras_files import Loading, load
+    from converter.keras_files import load
+    from converter.loading import Loading
 
     network = load(Loading.of(request))
     made = to_float_tflite(network)
@@ -57,7 +58,8 @@ def _weights(request: dict[str, Any]) -> dict[str, Any]:
     """The arrays of every layer of a model file, by its number and theirs."""
     import numpy as np
 
-    from converter.keras_files import Loading, open_model
+    from converter.keras_files import open_model
+    from converter.loading import Loading
 
     layers = {layer.name: layer.get_weights() for layer in open_model(Loading.of(request)).layers}
     arrays = {
@@ -73,7 +75,7 @@ def _grad_cam(request: dict[str, Any]) -> dict[str, Any]:
     import numpy as np
 
     from converter.gradcam import Answers, of_file
-    from converter.keras_files import Loading
+    from converter.loading import Loading
 
     answers = Answers(request["labels"], request["kind"])
     inputs = np.load(request["inputs"], allow_pickle=False)

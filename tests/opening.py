@@ -16,7 +16,8 @@ import h5py
 import numpy as np
 
 from converter.gradcam import Answers, of_file
-from converter.keras_files import Loading, load, open_model
+from converter.keras_files import load, open_model
+from converter.loading import Loading
 from converter.operators import PURE, SAVING, reaches_outside
 from edge.errors import FatalError
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from converter import files
-from converter.keras_files import Loading
+from converter.loading import Loading
 from converter.scan import refuse_code, scan_file
 from converter.training import lite
 from converter.training.options import TrainOptions

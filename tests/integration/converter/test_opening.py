@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from converter.keras_files import Loading
+from converter.loading import Loading
 from converter.training.networks import load as load_weights
 from converter.workshop import Workshop
 from edge.errors import FatalError
