@@ -4,8 +4,10 @@ An untrusted file is looked through before Keras sees it: what could run code (c
 HDF5 links that leave the file, pickles, entries of a zip that leave their folder.
 """
 
+import sys
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any, Literal
 
@@ -92,6 +94,8 @@ def refuse_code(found: Scan, custom_objects: Collection[str] = ()) -> None:
 
     `custom_objects` are the `module:name` of code that the user named.
     """
+    for reference in custom_objects:
+        _check_reference(reference)
     known = {reference.rpartition(":")[2] for reference in custom_objects}
     code = carried.code_in(found.config, known) or carried.bytecode_in(found.compiled)
     if code is None:
@@ -106,6 +110,14 @@ def refuse_code(found: Scan, custom_objects: Collection[str] = ()) -> None:
         f"{found.path}: {what}: its Python code would run here; replace it by a Keras layer, or "
         "use --trust-model-code if you trust whoever made the file"
     )
+
+
+def _check_reference(reference: str) -> None:
+    """Raises FatalError where the module is nowhere; nothing is imported for that."""
+    module, _, name = reference.partition(":")
+    root, places = module.partition(".")[0], [str(Path.cwd()), *sys.path]
+    if not root or not name or PathFinder.find_spec(root, places) is None:
+        raise FatalError(f"--custom-objects: {reference!r}: expected module:name of code of yours")
 
 
 def refuse_out_of_scope(found: Scan) -> None:

@@ -146,6 +146,9 @@ def test_your_own_code_is_asked_for_by_name(name: str, tmp_path: Path) -> None:
     with pytest.raises(FatalError, match=r"--custom-objects module:(Doubling|swish2)"):
         refuse_code(found)
     refuse_code(found, ("tests.doubling:Doubling", "tests.functions:swish2"))
+    for wrong in ("nowhere:X", "Doubling", "tests.doubling:"):
+        with pytest.raises(FatalError, match=rf"--custom-objects: .{wrong}"):
+            refuse_code(found, (wrong,))
 
 
 @pytest.mark.parametrize("name", HONEST)
@@ -156,7 +159,7 @@ def test_what_only_computes_is_let_through(name: str, tmp_path: Path) -> None:
 def test_a_name_of_your_own_code_lets_no_bytecode_through(tmp_path: Path) -> None:
     found = scan(write_keras(tmp_path / "m.keras", model(LAMBDA, layer("Doubling"))))
     with pytest.raises(FatalError, match="a Lambda"):
-        refuse_code(found, ("layers:Doubling", "layers:Lambda"))
+        refuse_code(found, ("tests.doubling:Doubling", "tests.doubling:Lambda"))
 
 
 def test_a_file_that_is_two_files_is_refused(tmp_path: Path) -> None:
