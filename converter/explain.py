@@ -18,6 +18,7 @@ from converter import files, measure, ours
 from converter.data import Pixels
 from converter.loading import Loading
 from converter.measure import Feed, Inferring, Scores
+from converter.quiet import no_native_log
 from converter.workshop import Workshop
 from edge.decode.classify import independent, probabilities
 from edge.errors import FatalError
@@ -72,7 +73,8 @@ def explain(
     if image is None:
         raise FatalError(f"{picture}: is no readable picture")
     pixels = np.asarray(pictures.to_pixels(contract.input)(image)[0][0], np.uint8)
-    network = open_runtime(loaded)
+    with no_native_log():
+        network = open_runtime(loaded)
     whole = _chances(network, contract, pixels[None])[0]
     place = int(whole.argmax()) if label is None else contract.labels.index(label)
     source = Loading(keras) if isinstance(keras, Path) else keras
