@@ -51,9 +51,11 @@ SYMBOL = re.compile(
 """Functions of TensorFlow that only compute."""
 
 PLAIN = re.compile(r"[A-Za-z]\w*|_tf_keras_\w+")
-SYMBOL_KEYS = {"function", "symbol", "cls_symbol", "cls_ref"}
+SYMBOL_KEYS = {"function", "cls_symbol"}
+ATTRIBUTES = {"dtype", "get_shape", "ndim", "set_shape", "shape"}
+"""Of tensors."""
 MARKS = {"__tensor__", "__numpy__", "__bytes__", "__ellipsis__", "__slice__", "__tuple__"}
-MARKS |= {"__keras_tensor__", "InstanceProperty"}
+MARKS |= {"__keras_tensor__"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +181,14 @@ def _symbol(node: dict[str, Any]) -> str:
     return ""
 
 
+def _attribute(node: dict[str, Any]) -> str:
+    """An attribute of a tensor by name, as Keras 2 stores it."""
+    config = node.get("config")
+    name = config.get("attr_name") if isinstance(config, dict) else None
+    known = isinstance(name, str) and name in ATTRIBUTES
+    return "" if known else f"a call of a tensor's {name!r}"
+
+
 def _operator(node: dict[str, Any]) -> str:
     """A graph operator, whose description is JSON in a string."""
     config = node.get("config")
@@ -208,7 +218,8 @@ JUDGES: dict[str, Callable[[dict[str, Any]], str]] = {
     "TFOpLambda": _symbol,
     "SlicingOpLambda": _symbol,
     "ClassMethod": _symbol,
-    "InstanceMethod": _symbol,
+    "InstanceMethod": _attribute,
+    "InstanceProperty": _attribute,
     "TensorFlowOpLayer": _operator,
     "__typespec__": _type_spec,
 }

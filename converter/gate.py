@@ -128,7 +128,7 @@ def complain(verdict: Verdict, max_drop: float, report: Path) -> GateError:
             f"--strict: what int8 costs is {said(gate)}: no model was written; see {report}"
         )
     hurt = f", {gate['hurt']!r} most ({gate['hurt_by']:.1f})" if gate["hurt"] else ""
-    chance = f" ({said(gate)})" if gate["outcome"] == "not proven" else ""
+    chance = f", not proven with {gate['pictures']} pictures" if verdict.enough else ""
     return GateError(
         f"int8 loses {gate['drop']:.2f} points of accuracy{hurt}; --max-drop allows "
         f"{gate['max_drop']:g}{chance}: no model was written; see {report}, try more --effort or "

@@ -13,8 +13,10 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from converter.carried import HOLDERS, JUDGES, SPACES
+from converter.carried import HOLDERS, JUDGES, SPACES, bytecode_in, code_in
 from converter.scan import refuse_code, scan, scan_file
 from edge.errors import FatalError
 
@@ -81,6 +83,8 @@ CODE: dict[str, dict[str, Any]] = {
     "the same of old": model(layer("TFOpLambda", function="compat.v1.py_func")),
     "a library of it": model(layer("TFOpLambda", function="load_op_library")),
     "a raw operator": model(layer("TFOpLambda", function="raw_ops.WriteFile")),
+    "a class of it": model(layer("ClassMethod", cls_symbol="io.TFRecordWriter")),
+    "an attribute of a tensor": model(layer("InstanceMethod", attr_name="__reduce_ex__")),
     "a graph operator": model(
         layer("TensorFlowOpLayer", node_def='{"name": "w", "op": "WriteFile"}')
     ),
@@ -107,6 +111,7 @@ HONEST: dict[str, dict[str, Any]] = {
         layer("TFOpLambda", function="math.multiply"),
         layer("TFOpLambda", function="compat.v1.transpose"),
         layer("TFOpLambda", function="image.resize"),
+        layer("InstanceMethod", attr_name="get_shape"),
         layer("SlicingOpLambda", function="__operators__.getitem"),
         layer("TensorFlowOpLayer", node_def='{"name": "a", "op": "AddV2"}'),
     ),
@@ -220,6 +225,23 @@ def test_weights_alone_are_read_and_lead_nowhere(tmp_path: Path) -> None:
     refuse_code(scan_file(path))
     with pytest.raises(FatalError, match="holds weights but no network"):
         scan(path)
+
+
+KEYS = ["class_name", "config", "module", "registered_name", "function", "attr_name", "node_def"]
+VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
+VALUES |= st.sampled_from(
+    [*JUDGES, *HOLDERS, "builtins", "keras.layers", "os", "Dense", '{"op": 1}']
+)
+ANYTHING = st.recursive(
+    VALUES,
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(KEYS) | st.text(), inner),
+)
+
+
+@given(ANYTHING)
+def test_no_configuration_makes_it_fail(config: Any) -> None:
+    found = code_in(config), bytecode_in(config)
+    assert all(one is None or one.what for one in found)
 
 
 RISKY = {
