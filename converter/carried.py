@@ -194,7 +194,7 @@ def _operator(node: dict[str, Any]) -> str:
     config = node.get("config")
     text = config.get("node_def") if isinstance(config, dict) else None
     try:
-        described = json.loads(text) if isinstance(text, str) else text
+        described: Any = json.loads(text) if isinstance(text, str) else text
         operator = str(described["op"])
     except (ValueError, TypeError, KeyError, RecursionError):
         return "a graph operator that cannot be read"

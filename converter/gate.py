@@ -66,11 +66,17 @@ def judge(facts: dict[str, Any], max_drop: float, strict: bool = False) -> Verdi
     hurt = max(falls, key=lambda label: falls[label])
     outcome = _outcome(row, max_drop, facts["data"]["measured_apart"])
     within = drop <= max_drop + ROUNDING
-    known = (hurt, falls[hurt]) if falls[hurt] > 0 else ("", 0.0)
     pictures = facts["data"]["measured_on"]
-    enough = _enough(row, pictures, max_drop) if outcome == "not proven" else 0
-    passed = within and (outcome == "kept" or not strict)
-    return Verdict(passed, True, drop, *known, outcome, pictures, enough)
+    return Verdict(
+        passed=within and (outcome == "kept" or not strict),
+        gated=True,
+        drop=drop,
+        hurt=hurt if falls[hurt] > 0 else "",
+        hurt_by=max(0.0, falls[hurt]),
+        outcome=outcome,
+        pictures=pictures,
+        enough=_enough(row, pictures, max_drop) if outcome == "not proven" else 0,
+    )
 
 
 def _outcome(row: dict[str, Any], max_drop: float, apart: bool) -> Outcome:

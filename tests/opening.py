@@ -191,7 +191,7 @@ def _explained(folder: Path) -> dict[str, str]:
     found = {}
     for name, network in models.items():
         network.save(folder / name)
-        evidence = []
+        evidence: list[Any] = []
         said = _said(
             lambda name=name, seen=evidence: seen.append(  # type: ignore[misc]
                 of_file(Loading(folder / name), picture, 1, Answers(2))

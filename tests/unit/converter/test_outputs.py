@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from converter import ours
+from converter import files, ours
 from converter.options import Options
 from converter.packing import pack_file
 from converter.preparation import check
@@ -110,7 +110,7 @@ def test_a_trained_model_is_replaced_while_it_is_as_it_was_left(tmp_path: Path) 
     facts = {"labels": [], "course": {}, "options": {}, "model": "m.keras"}
     report.write_text(json.dumps(facts))  # of a version that noted no hash
     ours.check_training(out)
-    report.write_text(json.dumps(facts | {"model_sha256": ours.files.sha256_of(out)}))
+    report.write_text(json.dumps(facts | {"model_sha256": files.sha256_of(out)}))
     ours.check_training(out)
     out.write_bytes(b"weights that I fitted further")
     with pytest.raises(FatalError, match="was not made by this command"):
