@@ -142,6 +142,8 @@ def figures(facts: dict[str, Any], prepared: Prepared) -> list[dict[str, str]]:
     split = prepared.split
     held, chose = len(split.held_out.paths), len(split.choosing.paths)
     apart = "that nothing else used" if split.apart else "some of which calibrated and chose too"
+    if facts["reject"]["chosen"]:
+        apart += " but the reject threshold" if split.apart else ""
     found = {
         "accuracy, agreement, confusion, the gate": f"{held} measuring pictures {apart}",
         "what was tried": f"views of {chose} choosing pictures, "

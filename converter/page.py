@@ -42,10 +42,8 @@ def _verdict(facts: dict[str, Any]) -> str:
     if gate["passed"]:
         loud = ' class="warning"' if gate["outcome"] == "not proven" else ""
         return f"<p{loud}>What int8 costs: {said}.</p>"
-    return (
-        f'<p class="failed">int8 loses {gate["drop"]:.2f} points, {gate["max_drop"]:g} are '
-        f"allowed; {said}: no model was written.</p>"
-    )
+    lost = f"int8 loses {gate['drop']:.2f} points, {gate['max_drop']:g} are allowed; "
+    return f'<p class="failed">{lost if gate["gated"] else ""}{said}: no model was written.</p>'
 
 
 def _summary(facts: dict[str, Any]) -> str:
