@@ -103,9 +103,14 @@ def _judged(node: dict[str, Any], known: Collection[str]) -> Code | None:
     if not isinstance(kind, str):
         return None
     named = _last(node.get("config") if kind == "function" else kind)
-    if named in known or _last(node.get("registered_name")) in known:
+    registered = _last(node.get("registered_name"))
+    if named in known or registered in known:
         return None
-    what = JUDGES.get(kind, _class)(node)
+    # tf_keras takes the registered name where the module has no class of the other one.
+    judges = [JUDGES[name] for name in (_last(kind), registered) if name in JUDGES]
+    if kind not in {"function", "__typespec__"}:
+        judges.append(_class)
+    what = next((said for judge in judges if (said := judge(node))), "")
     own = named if what.startswith(repr(named)) and not _keras(node.get("module")) else ""
     return Code(what, _name(node), own) if what else None
 
@@ -145,7 +150,7 @@ def _pythons(name: str) -> bool:
 
 def _class(node: dict[str, Any]) -> str:
     module, own = node.get("module"), node["class_name"].rpartition(">")[2]
-    if own in MARKS:
+    if node["class_name"] in MARKS:
         return ""
     if module not in (None, "builtins") and not _of_keras(module):
         return f"{own!r} from the module {module!r}"

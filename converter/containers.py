@@ -15,6 +15,8 @@ LARGEST_DATASET_BYTES = 2**32
 """No CNN has a tensor of this size; a file that declares one wants to exhaust the memory."""
 
 LARGEST_CONFIG_BYTES = 2**26
+MOST_PACKED = 100
+"""How many times smaller weights may be in a zip: trained ones hardly shrink at all."""
 HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
@@ -86,6 +88,13 @@ def _check_weights(path: Path, archive: zipfile.ZipFile) -> None:
     for info in archive.infolist():
         if info.filename.endswith(".h5"):
             whole = info.compress_type == zipfile.ZIP_STORED
+            if (
+                not whole
+                and info.file_size > MOST_PACKED * info.compress_size + LARGEST_CONFIG_BYTES
+            ):
+                raise FatalError(
+                    f"{path}: {shown(info.filename)} is packed too tightly for weights"
+                )
             with archive.open(info) as entry:
                 source = entry if whole else io.BytesIO(entry.read())
                 with h5py.File(source, "r") as file:

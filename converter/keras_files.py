@@ -112,6 +112,8 @@ def _with_tf_keras(loading: Loading, found: Scan, objects: dict[str, Any]) -> An
     import tf_keras
     from tf_keras.src.saving.serialization_lib import SafeModeScope
 
+    if not loading.trusted:
+        refuse_code(found)  # it would import the module of a class that the user named elsewhere
     # Its argument safe_mode is for .keras files alone.
     with SafeModeScope(not loading.trusted):
         return tf_keras.models.load_model(

@@ -83,6 +83,15 @@ CODE: dict[str, dict[str, Any]] = {
     "the same of old": model(layer("TFOpLambda", function="compat.v1.py_func")),
     "a library of it": model(layer("TFOpLambda", function="load_op_library")),
     "a raw operator": model(layer("TFOpLambda", function="raw_ops.WriteFile")),
+    "the same by its registered name": model(
+        layer("Thing", function="io.write_file")
+        | {"module": "keras.src.layers.core.tf_op_layer", "registered_name": "TFOpLambda"}
+    ),
+    "the same in a package": model(layer("x>TFOpLambda", function="io.write_file")),
+    "arithmetic from elsewhere": model(
+        layer("TFOpLambda", function="math.add") | {"module": "setup"}
+    ),
+    "a mark in a package": model(layer("x>__tensor__") | {"module": "setup"}),
     "a class of it": model(layer("ClassMethod", cls_symbol="io.TFRecordWriter")),
     "an attribute of a tensor": model(layer("InstanceMethod", attr_name="__reduce_ex__")),
     "a graph operator": model(
