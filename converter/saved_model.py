@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from converter.keras_files import useful
 from converter.loading import Loading
 from converter.operators import reaches_outside, saving_that_runs
 from edge.errors import FatalError
@@ -22,8 +23,8 @@ def load_saved_model(loading: Loading) -> tuple[Callable[[Any], Any], tuple[Any,
     try:
         loaded = tf.saved_model.load(str(loading.path))
     except Exception as error:  # noqa: BLE001 - anything on a folder that it dislikes
-        message = " ".join(str(error).split())
-        raise FatalError(f"{loading.path}: TensorFlow cannot open it: {message[:200]}") from None
+        reason = useful(str(error))
+        raise FatalError(f"{loading.path}: TensorFlow cannot open it: {reason}") from None
     signatures = dict(loaded.signatures)
     if not signatures:
         raise FatalError(f"{loading.path}: has no signatures: export it with model.export")
