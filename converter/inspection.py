@@ -42,7 +42,7 @@ def _keras(found: Scan) -> dict[str, Any]:
         facts["normalises by"] = [layer.name for layer in found.preprocessing()]
     code = carried.code_in(found.config) or carried.bytecode_in(found.compiled)
     if code:
-        facts["Python code in"] = shown(f"{code.layer or 'a part without a name'}: {code.what}")
+        facts["Python code in"] = [shown(f"{code.layer or 'a part without a name'}: {code.what}")]
     return facts
 
 

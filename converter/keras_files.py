@@ -146,12 +146,15 @@ def useful(reason: str) -> str:
 def _import(reference: str) -> tuple[str, Any]:
     """`module:name` -> the name and the object. Raises FatalError."""
     module, _, name = reference.partition(":")
-    if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
+    here = str(Path.cwd())
+    sys.path.insert(0, here)
     try:
         return name, getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
         raise FatalError(f"--custom-objects: {reference!r}: {error}") from None
+    finally:  # for what it imports later; libraries that are still to come are not looked for here
+        sys.path.remove(here)
+        sys.path.append(here)
 
 
 def _keras_call(loading: Loading, model: Any) -> tuple[Callable[[Any], Any], tuple[Any, ...]]:
