@@ -30,6 +30,9 @@ SPACES = re.compile(
 )
 """Modules of Keras whose classes and functions only compute."""
 
+INITIALIZERS = {"tensorflow.python.ops.init_ops", "tensorflow.python.ops.init_ops_v2"}
+"""TensorFlow's own, which networks of tf_keras.applications name."""
+
 NO_OBJECTS = frozenset({"deserialize", "get", "serialize"})
 """Functions in these modules that look up others."""
 
@@ -152,7 +155,7 @@ def _class(node: dict[str, Any]) -> str:
     module, own = node.get("module"), node["class_name"].rpartition(">")[2]
     if node["class_name"] in MARKS:
         return ""
-    if module not in (None, "builtins") and not _of_keras(module):
+    if not (module in (None, "builtins", *INITIALIZERS) or _of_keras(module)):
         return f"{own!r} from the module {module!r}"
     if "module" in node and (not PLAIN.fullmatch(own) or own[0].islower()):
         return f"{own!r}, which is no class of Keras"

@@ -68,6 +68,9 @@ CODE: dict[str, dict[str, Any]] = {
     "a module of Python": with_activation(function("system", "posix")),
     "any module, imported": model(layer("Thing") | {"module": "antigravity"}),
     "a module of somebody's": model(layer("Dense") | {"module": "setup"}),
+    "a function where initializers are": model(
+        layer("constant_op") | {"module": "tensorflow.python.ops.init_ops_v2"}
+    ),
     "a part of TensorFlow": with_activation(function("write_file", "tensorflow.io")),
     "a utility of Keras": with_activation(function("get_file", "keras.utils")),
     "a private one": with_activation(function("func_load", "keras.src.utils.python_utils")),
@@ -111,6 +114,13 @@ HONEST: dict[str, dict[str, Any]] = {
     "Keras 2": model(layer("Conv2D", activation="relu", kernel_initializer=layer("HeNormal"))),
     "Keras 3": with_activation(function("relu6", "builtins")),
     "an exported function": with_activation(function("gelu", "keras.activations")),
+    "an initializer of TensorFlow": model(
+        layer(
+            "Conv2D",
+            kernel_initializer=layer("Constant", value=1)
+            | {"module": "tensorflow.python.ops.init_ops_v2", "registered_name": "Constant"},
+        )
+    ),
     "an operation": model(layer("Sin") | {"module": "keras.src.ops.numpy"}),
     "an own loss": model(compile_config={"loss": function("focal", "my_project.losses")}),
     "a policy": model(
