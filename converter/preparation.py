@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from converter import data as pictures
-from converter import files, unlabelled
+from converter import files, ours, unlabelled
 from converter.data import Photos, Rows
+from converter.loading import Loading
 from converter.options import Options, statistics
 from converter.scan import Scan, refuse_code, refuse_out_of_scope, scan
 from converter.unlabelled import Unlabelled
@@ -65,8 +66,8 @@ def check(model: Path, data: Path, out: Path, options: Options) -> tuple[Scan, p
     found = scan(model)
     refuse_out_of_scope(found)
     if not options.trusted:
-        refuse_code(found)
-    files.check_writable(out)
+        refuse_code(found, options.custom_objects)
+    ours.check_conversion(out, model, data, options.calibration, options.unlabelled)
     statistics(options.normalize or "none", options.color)
     unlabelled.check(options.unlabelled, options.effort)
     name_for(out, options)
@@ -82,14 +83,10 @@ def prepare(
 ) -> Prepared:
     """Load the network and read the pictures. Raises FatalError."""
     float_path = scratch / "float.tflite"
-    request = {
-        "model": str(found.path),
-        "out": str(float_path),
-        "trusted": options.trusted,
-        "custom_objects": options.custom_objects,
-        "input_size": options.input_size,
-        "output": options.output,
-    }
+    loading = Loading(
+        found.path, options.trusted, options.custom_objects, options.input_size, options.output
+    )
+    request = loading.request() | {"out": str(float_path)}
     info = workshop.ask("load", f"loading {found.path.name}", request)
     network = float_path.read_bytes()
     normalize, notes = _normalization(found, info["normalizes"], options)
