@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.track import Tracker, TrackRule, shake
+from edge.track.kalman import Rows
 from edge.types import Box, Detection, Frame
 
 PIXELS = np.zeros((1, 1, 3), np.uint8)
@@ -13,8 +14,8 @@ PLACES = np.array([[0.2, 0.2, 0.06, 0.12], [0.5, 0.4, 0.06, 0.12], [0.7, 0.7, 0.
 SAME = np.ones((3, 3), bool)
 
 
-def moved(x: float, y: float) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-    return PLACES + np.array([x, y, 0, 0])
+def moved(x: float, y: float) -> Rows:
+    return np.asarray(PLACES + np.array([x, y, 0, 0]), np.float64)
 
 
 @given(st.floats(-0.08, 0.08), st.floats(-0.08, 0.08))
