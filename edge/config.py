@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator
 
+from edge.address import hidden
 from edge.errors import FatalError
 from edge.scene import (
     Crop,
@@ -163,6 +164,7 @@ class SourceConfig(Section):
     transport: Literal["tcp", "udp"] = "tcp"
     username: str = ""
     password_file: Annotated[Path, Field(strict=False)] | None = None
+    trust: str = ""
     rotate: Literal[0, 90, 180, 270] = 0
     flip: Literal["none", "horizontal", "vertical", "both"] = "none"
     crop: Crop = (0.0, 0.0, 1.0, 1.0)
@@ -240,4 +242,4 @@ def _explain(error: Any) -> str:
         return f"{key}: {error['ctx']['error']}"
     message = re.sub(r"^Input should be (greater|less)", r"expected a value \1", error["msg"])
     message = message.replace("Input should be", "expected").replace("String should", "expected to")
-    return f"{key}: {message}, got {error['input']!r}"
+    return f"{hidden(key)}: {message}, got {hidden(repr(error['input']))}"

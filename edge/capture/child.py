@@ -4,12 +4,11 @@ import json
 import os
 import sys
 import time
-import traceback
 from collections.abc import Iterator
-from pathlib import Path
 from threading import Lock, Thread
 from typing import BinaryIO
 
+from edge.capture.trouble import in_words
 from edge.capture.wire import SLOTS, Arrived, Failed, Picture, Request, Slots, say
 from edge.errors import FatalError, HedgerowError, TransientError
 
@@ -35,9 +34,7 @@ def main(memory: int) -> None:
         message = str(error).removeprefix(f"{request.shown}: ")
         failed = Failed(f"{request.shown}: {message}", isinstance(error, FatalError), wait_s)
     except Exception as error:  # noqa: BLE001  its text may hold the address with the password
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        place = f"{Path(where.filename).name}:{where.lineno}"
-        failed = Failed(f"{request.shown}: unexpected {type(error).__name__} in {place}")
+        failed = Failed(f"{request.shown}: {in_words(error)}")
     try:
         lines.write(say(failed))
     finally:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from edge.cli.run import named
+from edge.cli.names import by_name
 
 DEFAULT = Path("/etc/hedgerow/edge.toml")
 CAMERAS = Path("/sys/class/video4linux")
@@ -38,7 +38,7 @@ def init(out: Path, yes: bool, force: bool, sources: tuple[str, ...], **given: s
         sources = (ask("Camera, video or folder", None, _first_camera()),)
     broker = ask("Broker", given["broker"], config.MqttConfig().broker)
     username = ask("User name for the broker (empty: none)", given["username"], "")
-    text = _text(device, str(Path(model).absolute()), dict(map(named, sources)), (broker, username))
+    text = _text(device, str(Path(model).absolute()), by_name(sources), (broker, username))
     _write(out, text)
     click.echo(f"{out}: written; look at it with: edge doctor --config {out}")
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from edge.cli.names import by_name
 from edge.cli.signals import on_signal
 
 
@@ -88,21 +89,7 @@ def _nested(flags: dict[str, Any]) -> dict[str, Any]:
             table[where[-1]] = flags[key]
     if flags["observations"]:
         nested["feed"] = {"observations": True}
-    for given in flags["sources"]:
-        name, uri = named(given)
+    for name, uri in by_name(flags["sources"]).items():
         section = {"uri": uri} | ({"fps": flags["fps"]} if flags["fps"] is not None else {})
         nested.setdefault("source", {})[name] = section
     return nested
-
-
-def named(given: str) -> tuple[str, str]:
-    """`barn=usb:0` -> (barn, usb:0); without a name, one is made from the URI."""
-    import re
-
-    match = re.match(r"([a-z0-9_-]+)=(.+)$", given, re.DOTALL)
-    if match:
-        return match[1], match[2]
-    scheme, _, rest = given.rpartition(":")
-    stem = Path(rest.partition("?")[0]).stem or scheme or "source"
-    name = f"usb-{stem}" if stem.isdecimal() else stem
-    return re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-")[:64] or "source", given

@@ -21,7 +21,7 @@ from edge.capture.web import parts
 from edge.capture.wire import SLOTS, Arrived, Failed, Slots, heard, say
 from edge.config import SourceConfig
 from edge.errors import FatalError, TransientError
-from edge.sources.ask import asked, redacted
+from edge.sources.ask import asked
 from edge.sources.devices import Known, find
 from edge.types import Image
 from tests.cameras.servers import jpeg, picture
@@ -281,11 +281,6 @@ class TestAsked:
         request = asked(config, Known())()
         assert request.address == "rtsp://me%40home:a%2Fb%40c%3Ad@host/cam"
         assert request.shown == "rtsp://host/cam"
-
-    @given(st.text("abc@:/?#%", max_size=12))
-    def test_no_password_survives_redaction(self, secret: str) -> None:
-        uri = f"rtsp://user:S3CRET{secret}S3CRET@host/cam"
-        assert "S3CRET" not in redacted(uri)
 
     @pytest.mark.parametrize("uri", ["rtsp://", "http:///x", "rtsp://host:99999/", "http://[x/"])
     def test_addresses_without_a_host_are_refused(self, uri: str) -> None:
