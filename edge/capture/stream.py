@@ -38,7 +38,9 @@ def live(request: Request) -> Iterator[Picture]:
     Raises TransientError with what to do; never with the address, which may hold a password.
     """
     with _opened(request) as container:
-        stream = _video(container, request.shown)
+        if not container.streams.video:
+            raise TransientError(f"{request.shown}: sends sound, but no video")
+        stream = container.streams.video[0]
         # Threads by frame hold pictures back, threads by slice tear them.
         stream.thread_type = "NONE"
         last_s, limit_s = time.monotonic(), FIRST_S
@@ -113,12 +115,6 @@ def _container(request: Request) -> InputContainer:
     return av.open(request.address, format="v4l2", options={"video_size": size}, timeout=limits)
 
 
-def _video(container: InputContainer, shown: str) -> VideoStream:
-    if not container.streams.video:
-        raise FatalError(f"{shown}: holds no video")
-    return container.streams.video[0]
-
-
 def _converted(frame: av.VideoFrame, width: int) -> tuple[Image, Layout]:
     """B,G,R, scaled down to `width` in the same pass."""
     if not 0 < frame.width * frame.height <= LARGEST:
@@ -144,7 +140,9 @@ class Recording:
             self._container = av.open(str(path), options=options)
         except (av.error.FFmpegError, OSError):
             raise FatalError(f"{self._shown}: is not a video that can be decoded") from None
-        self._stream = _video(self._container, self._shown)
+        if not self._container.streams.video:
+            raise FatalError(f"{self._shown}: holds no video")
+        self._stream = self._container.streams.video[0]
         self._width = width
         self.rate = float(self._stream.average_rate or self._stream.guessed_rate or 25)
         """Frames a second."""

@@ -8,6 +8,14 @@ from edge.errors import TransientError
 LOCKED_OUT_S = 60.0
 """Between two tries with a wrong password."""
 
+INSTALLED_S = 60.0
+"""Between two looks for a library that is not installed, or settings that are refused."""
+
+
+def not_so(shown: str, what: str) -> TransientError:
+    """This machine or this camera cannot do what it is asked for; somebody may mend that."""
+    return TransientError(f"{shown}: {what}", INSTALLED_S)
+
 
 def locked_out(shown: str) -> TransientError:
     """The camera does not take who we say we are."""

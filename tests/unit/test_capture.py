@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.capture.jpeg import decoded, jpeg_size
-from edge.capture.web import parts
+from edge.capture.multipart import mended, parts
 from edge.capture.wire import SLOTS, Arrived, Failed, Slots, heard, say
 from edge.config import SourceConfig
 from edge.errors import FatalError, TransientError
