@@ -59,9 +59,11 @@ class Login:
 
     def __init__(self, user: str, password: str) -> None:
         self._user, self._password = user, password
-        self._encodings = ["utf-8"]
+        encodings = ["utf-8"]
         if not (user + password).isascii():
-            self._encodings.append("latin-1")  # as cameras that never heard of UTF-8 have it
+            encodings.append("latin-1")  # as cameras that never heard of UTF-8 have it
+        self._ways = [(encoding, body) for encoding in encodings for body in (True, False)]
+        """Encoding, and whether auth-int covers the (empty) body: some cameras leave that out."""
         self._chosen: Challenge | None = None
         self._count = 0
         """Requests with the server's present nonce."""
@@ -71,14 +73,14 @@ class Login:
         if self._chosen is None:
             return None
         self._count += 1
-        encoding = self._encodings[0]
+        encoding, _ = self._ways[0]
         if self._chosen.scheme == "basic":
             both = f"{self._user}:{self._password}".encode(encoding, "replace")
             return b"Basic " + base64.b64encode(both)
         return self._digest(self._chosen.values, target).encode(encoding, "replace")
 
     def asked(self, headers: list[str]) -> str | None:
-        """Take a refusal; None where another try makes sense, else why none does."""
+        """Take a refusal -> None if another try makes sense; else why none does (empty: who)."""
         offered = challenges(headers)
         best = max(offered, key=lambda one: one.rank, default=None)
         if best is None or not best.rank:
@@ -88,24 +90,26 @@ class Login:
         if not (self._user or self._password):
             return ""
         if refused and best.values.get("stale", "").lower() != "true":
-            del self._encodings[0]
+            del self._ways[0]
+        if best.qop != "auth-int":
+            self._ways = [way for way in self._ways if way[1]]
         self._chosen, self._count = best, 0
-        return None if self._encodings else ""
+        return None if self._ways else ""
 
     def _digest(self, values: dict[str, str], target: str) -> str:
         """Section 3.4: `A1`, `A2` and what becomes of them."""
         assert self._chosen is not None
-        name, qop, encoding = HASHES[self._chosen.hash], self._chosen.qop, self._encodings[0]
+        name, qop, (encoding, body) = HASHES[self._chosen.hash], self._chosen.qop, self._ways[0]
 
         def hashed(*parts: str) -> str:
-            return hashlib.new(name, ":".join(parts).encode(encoding, "replace")).hexdigest()
+            return _hashed(name, ":".join(parts).encode(encoding, "replace"))
 
         realm, nonce = values.get("realm", ""), values.get("nonce", "")
         ours, count = os.urandom(8).hex(), f"{self._count:08x}"
         key = hashed(self._user, realm, self._password)
         if values.get("algorithm", "").lower().endswith("-sess"):
             key = hashed(key, nonce, ours)
-        empty = (hashed(""),) if qop == "auth-int" else ()
+        empty = (hashed(""),) if qop == "auth-int" and body else ()
         what = hashed("GET", target, *empty)
         proof = hashed(key, nonce, count, ours, qop, what) if qop else hashed(key, nonce, what)
         hides = values.get("userhash", "").lower() == "true"
@@ -123,6 +127,10 @@ class Login:
         plain += [f"qop={qop}", f"nc={count}"] if qop else []
         plain += ["userhash=true"] if hides else []
         return "Digest " + ", ".join(quoted + plain)
+
+
+def _hashed(name: str, data: bytes) -> str:
+    return hashlib.new(name, data, usedforsecurity=False).hexdigest()
 
 
 def _quoted(text: str) -> str:

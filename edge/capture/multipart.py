@@ -90,11 +90,13 @@ class _Buffer:
 def _first(buffer: _Buffer, named: bytes) -> bytes:
     """Go past the first boundary -> as it is in the stream, whatever the header says."""
     name = named.lstrip(b"-")
-    while (line := buffer.line()) is not None:
-        line = line.strip()
-        if line.startswith(b"--"):
-            return b"--" + name if name and name in line else line if line.strip(b"-") else b"\n--"
-    return b""
+    while len(buffer.data.strip()) < 2 and buffer.more():
+        pass
+    buffer.data = buffer.data.lstrip()
+    if not buffer.data.startswith(b"--"):
+        return b"--" + name if name and buffer.skip(b"--" + name) else b""
+    line = (buffer.line() or b"").strip()
+    return b"--" + name if name and name in line else line if line.strip(b"-") else b"\n--"
 
 
 def _headers(buffer: _Buffer) -> tuple[int | None, bytes]:

@@ -11,7 +11,9 @@ import numpy as np
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from edge.address import read
 from edge.capture.jpeg import from_jpeg
+from edge.capture.relay import relayed
 from edge.capture.trouble import in_words, locked_out
 from edge.capture.wire import LARGEST, Layout, Picture, Request
 from edge.errors import FatalError, TransientError
@@ -19,8 +21,9 @@ from edge.types import Image
 
 FIRST_S = 15.0
 """How long its first picture may take: some cameras send a whole one only every ten seconds."""
-NETWORK = "rtp,udp,tcp,tls,crypto"
-"""Protocols that an RTSP stream may lead to: no file, no pipe, no other server's playlist."""
+NETWORK = "rtp,udp,tcp"
+"""Protocols that an RTSP stream may lead to: no file, no pipe, no other server's playlist, and no
+TLS of FFmpeg's, which takes any certificate."""
 RTSP = {
     "protocol_whitelist": NETWORK,
     "fflags": "nobuffer",
@@ -72,7 +75,7 @@ def _opened(request: Request) -> Iterator[InputContainer]:
     """Translates every error of FFmpeg's into ours."""
     began_s = time.monotonic()
     try:
-        with _container(request) as container:
+        with _reachable(request) as url, _container(request, url) as container:
             if time.monotonic() - began_s >= request.timeout_s:
                 raise TransientError(f"{request.shown}: answers, but sends no picture")
             began_s = float("inf")
@@ -98,12 +101,23 @@ def _why(error: Exception, request: Request, silent: bool) -> str:
     return in_words(error)
 
 
-def _container(request: Request) -> InputContainer:
+@contextmanager
+def _reachable(request: Request) -> Iterator[str]:
+    """What FFmpeg is to open."""
+    if request.scheme == "rtsp" and (address := read(request.address)).scheme == "rtsps":
+        with relayed(address, request) as near:
+            yield near.url()
+    else:
+        yield request.address
+
+
+def _container(request: Request, url: str) -> InputContainer:
     """FFmpeg's options are fixed here: none comes from the configuration."""
     limits = (request.timeout_s, request.timeout_s)
     if request.scheme == "rtsp":
-        options = RTSP | {"rtsp_transport": "udp" if request.udp else "tcp"}
-        return av.open(request.address, format="rtsp", options=options, timeout=limits)
+        udp = request.udp and url == request.address
+        options = RTSP | {"rtsp_transport": "udp" if udp else "tcp"}
+        return av.open(url, format="rtsp", options=options, timeout=limits)
     size = "x".join(map(str, request.options["size"]))
     if request.options["format"] != "raw":
         try:

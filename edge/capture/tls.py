@@ -6,7 +6,7 @@ import socket
 import ssl
 from pathlib import Path
 
-from edge.capture.trouble import in_words, not_so
+from edge.capture.trouble import INSTALLED_S, in_words
 from edge.errors import TransientError
 
 CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
@@ -34,20 +34,23 @@ def connect(where: tuple[str, int], trust: str, timeout_s: float) -> ssl.SSLSock
             return sock
         sock.close()
         if pinned:
-            raise not_so("TLS", f"another certificate than trust says: it has sha256:{seen}")
+            raise _untrusted(f"has another certificate than trust says: sha256:{seen}")
     try:
         context = ssl.create_default_context(cafile=None if authority is None else str(authority))
         return _wrapped(where, context, timeout_s)
     except ssl.SSLCertVerificationError as error:
         with _wrapped(where, _any(), timeout_s) as sock:
             seen = _seen(sock)
-        raise not_so(
-            "TLS",
-            f"its certificate is not trusted ({error.verify_message}); if it is the camera's own: "
-            f'trust = "sha256:{seen}"',
+        raise _untrusted(
+            f"its certificate is not trusted ({error.verify_message}); if it is the camera's own, "
+            f'set trust = "sha256:{seen}"'
         ) from None
     except ssl.SSLError as error:
         raise TransientError(f"speaks no TLS that is safe today ({error.reason})") from None
+
+
+def _untrusted(why: str) -> TransientError:
+    return TransientError(why, INSTALLED_S)
 
 
 def _wrapped(where: tuple[str, int], context: ssl.SSLContext, timeout_s: float) -> ssl.SSLSocket:
@@ -77,9 +80,9 @@ def _fingerprints(file: Path) -> set[str | None]:
         found = CERTIFICATE.findall(file.read_text(encoding="latin-1"))
         made = {hashlib.sha256(ssl.PEM_cert_to_DER_cert(text)).hexdigest() for text in found}
     except OSError as error:
-        raise not_so("trust", f"{file}: cannot be read: {in_words(error)}") from None
+        raise _untrusted(f"trust: {file}: cannot be read: {in_words(error)}") from None
     except ValueError:
         made = set()
     if not made:
-        raise not_so("trust", f"{file}: holds no certificate (PEM)")
+        raise _untrusted(f"trust: {file}: holds no certificate (PEM)")
     return {*made}

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edge.address import NETWORK, Address, like_host, read
+from edge.capture.tls import fingerprint
 from edge.capture.wire import Request
 from edge.config import SourceConfig
 from edge.errors import FatalError, TransientError
@@ -33,6 +34,7 @@ def asked(config: SourceConfig, known: Known) -> Callable[[], Request]:
     Raises FatalError for a URI that is none of SCHEMES.
     """
     address = read(config.uri)
+    _check_trust(address, config.trust)
     made = partial(_request, config, address.shown)
     rest = address.rest
     match address.scheme:
@@ -51,6 +53,20 @@ def asked(config: SourceConfig, known: Known) -> Callable[[], Request]:
         case "gst" if rest.strip():
             return partial(made, "gst", rest)
     raise FatalError(f"source {address.shown!r}: {_expected(address)}")
+
+
+def _check_trust(address: Address, trust: str) -> None:
+    """Raises FatalError where it would protect nothing."""
+    if trust and address.scheme not in ("https", "rtsps"):
+        raise FatalError(
+            f"source {address.shown!r}: trust is for https:// and rtsps:// addresses: "
+            "change the address or leave trust out"
+        )
+    if trust.lower().startswith("sha256") and fingerprint(trust) is None:
+        raise FatalError(
+            f"source {address.shown!r}: trust: expected sha256: and 64 hexadecimal digits, "
+            "or a certificate file"
+        )
 
 
 def _expected(address: Address) -> str:

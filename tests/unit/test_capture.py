@@ -94,10 +94,75 @@ class TestMultipart:
     def test_nonsense_ends(self, data: bytes) -> None:
         list(parts(io.BytesIO(data), "frame"))
 
+    @pytest.mark.parametrize(
+        ("boundary", "line"),
+        [
+            ("frame", b"--frame"),
+            ("--frame", b"--frame"),
+            ("--frame", b"----frame"),
+            ('"my frame"', b"--my frame"),
+            ("", b"--frame"),
+            ("foo", b"--bar"),
+            (None, b"--myboundary"),
+        ],
+    )
+    @pytest.mark.parametrize("end", [b"\r\n", b"\n"])
+    @pytest.mark.parametrize("off", [None, 0, -2, 10, -700])
+    @pytest.mark.parametrize("tail", [True, False])
+    def test_boundaries_and_lengths_as_cameras_write_them(
+        self, boundary: str | None, line: bytes, end: bytes, off: int | None, tail: bool
+    ) -> None:
+        pictures = [jpeg(picture(number)) for number in range(4)]
+        stream = b""
+        for data in pictures:
+            length = 0 if off == 0 else len(data) + (off or 0)
+            told = b"" if off is None else b"Content-Length: %d" % length + end
+            stream += line + end + b"Content-Type: image/jpeg" + end + told + end + data
+            stream += end if tail else b""
+        found = [mended(data)[0] for data in parts(Trickle(stream + line + end), boundary)]
+        assert found[:4] == pictures
+
+    @given(BODIES, st.integers(0, 3), st.integers(1, 50))
+    def test_however_it_comes_over_the_network(
+        self, bodies: list[bytes], extra: int, size: int
+    ) -> None:
+        stream = b"".join(
+            b"--frame\r\nContent-Length: %d\r\n\r\n%b\r\n" % (len(body), body) for body in bodies
+        )
+        assert list(parts(Trickle(b"\r\n" * extra + stream, size), "frame")) == bodies
+
+    def test_parts_that_are_no_pictures_are_left_out(self) -> None:
+        text = b"--frame\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello\r\n"
+        image = b"--frame\r\nContent-Type: image/jpeg\r\n\r\n" + jpeg(picture(1)) + b"\r\n"
+        assert len(list(parts(io.BytesIO((text + image) * 3), "frame"))) == 3
+
+    @pytest.mark.parametrize("before", [b"", b"\r\n", b"\0" * 512, b"Content-Type: image/jpeg\n\n"])
+    @pytest.mark.parametrize("after", [b"", b"\0" * 700, b"\r\n"])
+    def test_what_is_around_a_jpeg_is_taken_off(self, before: bytes, after: bytes) -> None:
+        data = jpeg(picture(1))
+        assert mended(before + data + after) == (data + after, True)
+        assert mended(before + data[:-2]) == (data, False)
+
+    @pytest.mark.parametrize("kind", [".png", ".webp", ".bmp", ".tiff"])
+    def test_other_formats_stay_as_they_are(self, kind: str) -> None:
+        data = cv2.imencode(kind, picture(1))[1].tobytes()
+        assert mended(data + jpeg(picture(1)))[0].startswith(data)
+
     def test_a_length_that_no_picture_has_is_refused(self) -> None:
         stream = io.BytesIO(b"--frame\r\nContent-Length: 999999999999\r\n\r\n")
         with pytest.raises(TransientError, match="too large"):
             list(parts(stream, "frame"))
+
+
+class Trickle(io.BytesIO):
+    """A few bytes at a time, as a network brings them."""
+
+    def __init__(self, data: bytes, size: int = 1000) -> None:
+        super().__init__(data)
+        self._size = size
+
+    def read1(self, size: int | None = None, /) -> bytes:
+        return super().read1(min(size or self._size, self._size))
 
 
 class TestJpeg:
