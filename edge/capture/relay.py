@@ -14,6 +14,8 @@ from edge.capture.wire import Request
 
 PORT = 322
 CHUNK = 65_536
+STUCK_S = 10.0
+"""How long one side may take nothing."""
 
 
 @contextmanager
@@ -33,16 +35,26 @@ def relayed(address: Address, request: Request) -> Iterator[Address]:
 
 
 def _serve(door: socket.socket, camera: ssl.SSLSocket) -> None:
-    """One connection, until either side ends it."""
     with suppress(OSError, ValueError):  # closed meanwhile; FFmpeg notices by itself
         reader, _ = door.accept()
         door.close()
         with reader:
-            while True:
-                ready = [camera] if camera.pending() else select.select([camera, reader], [], [])[0]
-                for one, other in ((camera, reader), (reader, camera)):
-                    if one in ready:
-                        data = one.recv(CHUNK)
-                        if not data:
-                            return
-                        other.sendall(data)
+            pump(camera, reader)
+
+
+def pump(safe: ssl.SSLSocket, plain: socket.socket) -> None:
+    """Both ways, until one side ends it: one thread, as OpenSSL wants it. Raises OSError."""
+    while True:
+        ready = [safe] if safe.pending() else select.select([safe, plain], [], [])[0]
+        for one, other in ((safe, plain), (plain, safe)):
+            if one not in ready:
+                continue
+            one.settimeout(0)
+            try:
+                data = one.recv(CHUNK)
+            except (ssl.SSLWantReadError, BlockingIOError):
+                continue  # TLS had something to say for itself
+            if not data:
+                return
+            other.settimeout(STUCK_S)
+            other.sendall(data)

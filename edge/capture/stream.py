@@ -42,7 +42,8 @@ def live(request: Request) -> Iterator[Picture]:
     """
     with _opened(request) as container:
         if not container.streams.video:
-            raise TransientError(f"{request.shown}: sends sound, but no video")
+            sound = "sound, but " if container.streams.audio else ""
+            raise TransientError(f"{request.shown}: sends {sound}no video")
         stream = container.streams.video[0]
         # Threads by frame hold pictures back, threads by slice tear them.
         stream.thread_type = "NONE"

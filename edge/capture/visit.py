@@ -3,7 +3,7 @@
 import http.client
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from urllib.parse import urljoin
 
@@ -43,15 +43,14 @@ class Visitor:
         """Raises TransientError with what to do, and what http.client and sockets raise."""
         address = self._start
         for _ in range(TRIES):
-            connection = self._connection(address)
-            try:
-                answer = self._get(connection, address)
+            with (
+                closing(self._connection(address)) as connection,
+                closing(self._get(connection, address)) as answer,
+            ):
                 if answer.status == 200:
                     yield _answer(answer, self._request.shown)
                     return
                 address = self._next(answer, address)
-            finally:
-                connection.close()
         raise TransientError(f"{self._request.shown}: redirects in a circle")
 
     def _connection(self, address: Address) -> http.client.HTTPConnection:

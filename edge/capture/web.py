@@ -2,7 +2,7 @@
 
 import http.client
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from functools import partial
 
 import numpy as np
@@ -21,7 +21,7 @@ GREY = 128
 """What a JPEG decoder paints where the data end too early."""
 
 
-def web(request: Request) -> Iterator[Picture]:
+def web(request: Request) -> Generator[Picture, None, None]:
     """Raises TransientError with what to do; never with the address, which may hold a password."""
     visitor = Visitor(request)
     answered = False

@@ -57,7 +57,7 @@ class Newest:
         except HedgerowError as error:
             self._error = error
         except Exception as error:  # noqa: BLE001  unseen, it would leave a source that waits for ever
-            self._error = TransientError(f"the camera's thread ended: {in_words(error)}")
+            self._error = TransientError(f"the camera's process: {in_words(error)}")
         with self._changed:
             self._over = True
             self._changed.notify_all()
