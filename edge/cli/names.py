@@ -43,7 +43,7 @@ def _free(uri: str, named: dict[str, str]) -> str:
     """A name that nobody has yet, which is then taken."""
     address = read(uri)
     name = made = _made(address)
-    if name in named and address.host:
+    if name in named and address.host and made != slug(address.host):
         name = made = slug(f"{made}-{address.host}")
     number = 1
     while name in named:
