@@ -21,6 +21,7 @@ from edge.capture.multipart import mended, parts
 from edge.capture.wire import SLOTS, Arrived, Failed, Slots, heard, say
 from edge.config import SourceConfig
 from edge.errors import FatalError, TransientError
+from edge.sources import open_source
 from edge.sources.ask import asked
 from edge.sources.devices import Known, find
 from edge.types import Image
@@ -329,6 +330,44 @@ class TestAsked:
     def test_the_request_of_a_source(self, uri: str, scheme: str, address: str) -> None:
         request = asked(SourceConfig(uri=uri), Known())()
         assert (request.scheme, request.address) == (scheme, address)
+
+    @pytest.mark.parametrize(
+        ("typed", "says"),
+        [
+            ("192.168.1.20", "expected rtsp://192.168.1.20/PATH or http://192.168.1.20/PATH"),
+            ("192.168.1.20:554/live", "expected rtsp://192.168.1.20:554/PATH"),
+            ("cam.local", "expected rtsp://cam.local/PATH"),
+            ("me:hunter2@cam/live", "expected rtsp://cam/PATH"),
+            ("rtsp:/cam/live", "expected rtsp://HOST/PATH; in a password write %40"),
+            ("photo.jpg", r"'file:photo.jpg': is a picture, .*: give its folder, dir:\.$"),
+            ("x/photo.HEIC", "give its folder, dir:x$"),
+            ("dir:smb://me:hunter2@nas/x", "mount a share first"),
+            ("file:rtsp://me:hunter2@cam/x", "give a camera's address without dir: and file:"),
+            ("v4l:/dev/video0", "expected one of rtsp://"),
+        ],
+    )
+    def test_what_cannot_be_meant_says_what_to_type(self, typed: str, says: str) -> None:
+        with pytest.raises(FatalError, match=says) as caught:
+            open_source(SourceConfig(uri=typed))
+        assert "hunter2" not in str(caught.value)
+
+    @pytest.mark.parametrize("name", ["user=1.mp4", "a@b.mp4", "06:30.mp4", "x:y@z.mp4"])
+    def test_a_video_with_an_odd_name_is_one(self, tmp_path: Path, name: str) -> None:
+        (tmp_path / name).touch()
+        open_source(SourceConfig(uri=f"file:{tmp_path}/{name}"))
+        open_source(SourceConfig(uri=f"{tmp_path}/{name}"))
+
+    def test_a_password_in_the_address_gives_way_to_the_file(self, tmp_path: Path) -> None:
+        secret = tmp_path / "password"
+        secret.write_bytes(b"\xef\xbb\xbfp\xc3\xa4ss\r\n")
+        config = SourceConfig(uri="rtsp://me:old@host/cam", password_file=secret)
+        assert asked(config, Known())().address == "rtsp://me:p%C3%A4ss@host/cam"
+        secret.write_bytes(b"p\xe4ss")
+        assert asked(config, Known())().address == "rtsp://me:p%C3%A4ss@host/cam"
+
+    def test_a_request_does_not_show_its_address(self) -> None:
+        request = asked(SourceConfig(uri="rtsp://me:hunter2@host/cam"), Known())()
+        assert "hunter2" not in repr(request) and "hunter2" in request.to_json()
 
     def test_a_jetsons_camera_scales_in_hardware(self) -> None:
         address = asked(SourceConfig(uri="csi:1", width=640), Known())().address

@@ -5,7 +5,7 @@ from edge.seldom import KINDS, Seldom
 
 def test_each_kind_is_said_at_once_then_seldom_with_a_count() -> None:
     seldom = Seldom(quiet_s=300)
-    said = [(at, seldom.say(f"answers {at % 2 and 'badly' or 'not'}", at)) for at in range(900)]
+    said = [(at, seldom.say(f"answers {(at % 2 and 'badly') or 'not'}", at)) for at in range(900)]
     assert [(at, line) for at, line in said if line] == [
         (0, "answers not"),
         (1, "answers badly"),
@@ -30,7 +30,7 @@ def test_what_comes_again_after_a_long_silence_is_said_as_it_is() -> None:
 
 def test_a_thousand_kinds_are_few_lines_and_little_memory() -> None:
     seldom = Seldom(quiet_s=300)
-    lines = [seldom.say("x" * number, number / 100) for number in range(1000)]
+    lines = [seldom.say("x" * number, number / 100) for number in range(1, 1000)]
     assert sum(line is not None for line in lines) == KINDS + 1
     assert len(seldom._said) <= KINDS + 1
     assert seldom.say("new", 400.0) == "new"
