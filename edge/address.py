@@ -59,11 +59,18 @@ class Address:
         """Host, and port where the address names one."""
         return self.host if self.port is None else f"{self.host}:{self.port}"
 
+    @property
+    def encodings(self) -> tuple[str, ...]:
+        """In which to say user and password: old cameras never heard of UTF-8."""
+        return ("utf-8",) if (self.user + self.password).isascii() else ("utf-8", "latin-1")
+
     def url(self, encoding: str = "utf-8") -> str:
         """With user and password, in the encoding that the camera reads them in."""
         if not self.user and not self.password:
             return self.bare
-        user, password = (quote(t.encode(encoding), safe="") for t in (self.user, self.password))
+        user, password = (
+            quote(t.encode(encoding, "replace"), safe="") for t in (self.user, self.password)
+        )
         return f"{self.scheme}://{user}:{password}@{self.netloc}{self.target}"
 
     def as_user(self, user: str, password: str) -> "Address":

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -13,8 +13,8 @@ from av.video.stream import VideoStream
 
 from edge.address import read
 from edge.capture.jpeg import from_jpeg
-from edge.capture.relay import relayed
-from edge.capture.trouble import in_words, locked_out
+from edge.capture.relay import refused, relayed
+from edge.capture.trouble import in_words
 from edge.capture.wire import LARGEST, Layout, Picture, Request
 from edge.errors import FatalError, TransientError
 from edge.types import Image
@@ -76,13 +76,11 @@ def _opened(request: Request) -> Iterator[InputContainer]:
     """Translates every error of FFmpeg's into ours."""
     began_s = time.monotonic()
     try:
-        with _reachable(request) as url, _container(request, url) as container:
+        with _container(request) as container:
             if time.monotonic() - began_s >= request.timeout_s:
                 raise TransientError(f"{request.shown}: answers, but sends no picture")
             began_s = float("inf")
             yield container
-    except av.error.HTTPUnauthorizedError:
-        raise locked_out(request.shown) from None
     except (av.error.FFmpegError, OSError) as error:
         silent = time.monotonic() - began_s >= request.timeout_s
         raise TransientError(f"{request.shown}: {_why(error, request, silent)}") from None
@@ -102,23 +100,11 @@ def _why(error: Exception, request: Request, silent: bool) -> str:
     return in_words(error)
 
 
-@contextmanager
-def _reachable(request: Request) -> Iterator[str]:
-    """What FFmpeg is to open."""
-    if request.scheme == "rtsp" and (address := read(request.address)).scheme == "rtsps":
-        with relayed(address, request) as near:
-            yield near.url()
-    else:
-        yield request.address
-
-
-def _container(request: Request, url: str) -> InputContainer:
+def _container(request: Request) -> AbstractContextManager[InputContainer]:
     """FFmpeg's options are fixed here: none comes from the configuration."""
-    limits = (request.timeout_s, request.timeout_s)
     if request.scheme == "rtsp":
-        udp = request.udp and url == request.address
-        options = RTSP | {"rtsp_transport": "udp" if udp else "tcp"}
-        return av.open(url, format="rtsp", options=options, timeout=limits)
+        return _rtsp(request)
+    limits = (request.timeout_s, request.timeout_s)
     size = "x".join(map(str, request.options["size"]))
     if request.options["format"] != "raw":
         try:
@@ -128,6 +114,27 @@ def _container(request: Request, url: str) -> InputContainer:
             if request.options["format"] == "mjpeg":
                 raise
     return av.open(request.address, format="v4l2", options={"video_size": size}, timeout=limits)
+
+
+@contextmanager
+def _rtsp(request: Request) -> Iterator[InputContainer]:
+    """With the password in each encoding that the camera may mean; over TLS by way of a relay."""
+    address, limits = read(request.address), (request.timeout_s, request.timeout_s)
+    udp = request.udp and address.scheme == "rtsp"
+    options = RTSP | {"rtsp_transport": "udp" if udp else "tcp"}
+    for encoding in address.encodings:
+        with ExitStack() as attempt:
+            near = address
+            if address.scheme == "rtsps":
+                near = attempt.enter_context(relayed(address, request))
+            url = near.url(encoding)
+            try:
+                container = av.open(url, format="rtsp", options=options, timeout=limits)
+            except av.error.HTTPUnauthorizedError:
+                continue
+            yield attempt.enter_context(container)
+            return
+    raise refused(address, request)
 
 
 def _converted(frame: av.VideoFrame, width: int) -> tuple[Image, Layout]:

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from urllib.parse import unquote
 
 from edge.address import NETWORK, TELLING, Address, exists, read
@@ -12,11 +12,12 @@ LONGEST = 64
 """Characters of a name."""
 
 
-def by_name(sources: Iterable[str]) -> dict[str, str]:
+def by_name(sources: Iterable[str], there: Mapping[str, str] | None = None) -> dict[str, str]:
     """Each source's URI by its name.
 
-    Names that are given go before those that are made from addresses; a made one that is taken
-    gets the host, then a number. Raises FatalError for a name that is given twice.
+    Names that are given go before those that are made from addresses; a made one that is taken,
+    here or `there` by another address, gets the host, then a number. Raises FatalError for a name
+    that is given twice.
     """
     split = [_split(given) for given in sources]
     named: dict[str, str] = {}
@@ -25,7 +26,7 @@ def by_name(sources: Iterable[str]) -> dict[str, str]:
             raise FatalError(f"--source {name}: this name is given to two sources")
         if name:
             named[name] = uri
-    return {name or _free(uri, named): uri for name, uri in split}
+    return {name or _free(uri, named, there or {}): uri for name, uri in split}
 
 
 def _split(given: str) -> tuple[str, str]:
@@ -39,14 +40,18 @@ def _split(given: str) -> tuple[str, str]:
     return name, match[2]
 
 
-def _free(uri: str, named: dict[str, str]) -> str:
+def _free(uri: str, named: dict[str, str], there: Mapping[str, str]) -> str:
     """A name that nobody has yet, which is then taken."""
     address = read(uri)
+
+    def taken(name: str) -> bool:
+        return name in named or (name in there and read(there[name]) != address)
+
     name = made = _made(address)
-    if name in named and address.host and made != slug(address.host):
+    if taken(name) and address.host and made != slug(address.host):
         name = made = slug(f"{made}-{address.host}")
     number = 1
-    while name in named:
+    while taken(name):
         number += 1
         name = f"{made[: LONGEST - 5]}-{number}"
     named[name] = uri

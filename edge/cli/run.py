@@ -57,7 +57,8 @@ def run(json_lines: bool, verbose: bool, config: Path | None, **flags: Any) -> N
 
     cv2.setNumThreads(1)
     mqtt = not json_lines or config is not None or flags["broker"] is not None
-    flagged = _nested(flags)
+    there = configuration.load(config).source if config is not None else {}
+    flagged = _nested(flags, {name: section.uri for name, section in there.items()})
     daemon = Daemon(configuration.load(config, flagged), json_lines, mqtt)
     if config is not None:
         daemon.reread = lambda: configuration.load(config, flagged)
@@ -75,8 +76,8 @@ def run(json_lines: bool, verbose: bool, config: Path | None, **flags: Any) -> N
         )
 
 
-def _nested(flags: dict[str, Any]) -> dict[str, Any]:
-    """The flags that were given, in the nesting of edge.toml."""
+def _nested(flags: dict[str, Any], there: dict[str, str]) -> dict[str, Any]:
+    """The flags that were given, in the nesting of edge.toml, which has the sources `there`."""
     nested: dict[str, Any] = {}
     for key, where in (
         ("device", ("device",)),
@@ -89,7 +90,7 @@ def _nested(flags: dict[str, Any]) -> dict[str, Any]:
             table[where[-1]] = flags[key]
     if flags["observations"]:
         nested["feed"] = {"observations": True}
-    for name, uri in by_name(flags["sources"]).items():
+    for name, uri in by_name(flags["sources"], there).items():
         section = {"uri": uri} | ({"fps": flags["fps"]} if flags["fps"] is not None else {})
         nested.setdefault("source", {})[name] = section
     return nested

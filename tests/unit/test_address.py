@@ -192,6 +192,12 @@ class TestNames:
         made = by_name(["rtsp://10.0.0.5/main", "main=rtsp://10.0.0.6/x"])
         assert made == {"main-10-0-0-5": "rtsp://10.0.0.5/main", "main": "rtsp://10.0.0.6/x"}
 
+    def test_a_made_name_leaves_those_of_edge_toml_alone(self) -> None:
+        there = {"main": "rtsp://10.0.0.5/main", "usb-0": "usb:0"}
+        assert list(by_name(["rtsp://10.0.0.6/main"], there)) == ["main-10-0-0-6"]
+        assert list(by_name(["RTSP://10.0.0.5/main", "0"], there)) == ["main", "usb-0"]
+        assert list(by_name(["main=rtsp://10.0.0.6/main"], there)) == ["main"], "on purpose"
+
     def test_a_name_that_is_given_twice_is_refused(self) -> None:
         with pytest.raises(FatalError, match="--source yard: this name is given to two sources"):
             by_name(["yard=usb:0", "Yard=usb:1"])
