@@ -80,11 +80,11 @@ class Address:
 
 def read(text: str) -> Address:
     """However it is typed: `0`, a path, `RTSP://`, blanks around it, a password with `@` in it."""
-    text = _clean(text)
+    text = text.strip().strip("\ufeff\u200b").strip()
     scheme, colon, rest = text.partition(":")
     scheme = scheme.lower()
     if colon and scheme in NETWORK:
-        return _network(scheme, rest)
+        return _network(scheme, _decoded(rest.encode("utf-8", "surrogateescape")))
     if colon and scheme in LOCAL:
         return Address(scheme, rest, _shown_local(scheme, rest))
     return _short(text)
@@ -113,21 +113,11 @@ def hidden(text: str) -> str:
 def like_host(text: str) -> str:
     """The host that an address without a scheme begins with; empty where it is none."""
     found = HOST.match(re.split(r"[/?#]", text.rpartition("@")[2])[0])
-    if found is None:
+    if found is None or text.startswith(("/", ".")):
         return ""
     name = found[1]
     looks = _is_ip(name) or "@" in text or (found[2] is not None and "." in name)
     return found[0] if looks or name.endswith((".local", ".lan", ".fritz.box")) else ""
-
-
-def _clean(text: str) -> str:
-    """Without blanks and marks around it; bytes that are no UTF-8 are Latin-1."""
-    raw = text.encode("utf-8", "surrogateescape")
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError:
-        text = raw.decode("latin-1")
-    return text.strip().strip("\ufeff\u200b").strip()
 
 
 def _network(scheme: str, rest: str) -> Address:
@@ -142,8 +132,8 @@ def _network(scheme: str, rest: str) -> Address:
         host,
         port,
         quote(target.partition("#")[0], safe="/?&=+$,:;@!*'()%~[]|") if host else "",
-        _decoded(user),
-        _decoded(password),
+        _decoded(unquote_to_bytes(user)),
+        _decoded(unquote_to_bytes(password)),
     )
 
 
@@ -196,8 +186,8 @@ def _host(where: str) -> tuple[str, int | None]:
         return "", None
 
 
-def _decoded(text: str) -> str:
-    raw = unquote_to_bytes(text)
+def _decoded(raw: bytes) -> str:
+    """UTF-8, or Latin-1 if it cannot be that."""
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:

@@ -1,6 +1,5 @@
 """multipart/x-mixed-replace as cameras send it -> its bodies, as a browser would find them."""
 
-import re
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -130,7 +129,7 @@ def _body(buffer: _Buffer, marker: bytes, length: int | None) -> bytes | None:
         return bytes(buffer.data[:length]) if whole else None
     body = bytes(buffer.data[:at])
     del buffer.data[:at]
-    return re.sub(rb"(\r?\n)?-*\Z", b"", body) if body.endswith(b"-") else _unbroken(body)
+    return _unbroken(body.rstrip(b"-"))
 
 
 def _ends(buffer: _Buffer, marker: bytes, length: int) -> bool:
@@ -143,7 +142,7 @@ def _ends(buffer: _Buffer, marker: bytes, length: int) -> bool:
 
 
 def _unbroken(body: bytes) -> bytes:
-    """Without the line end that belongs to the boundary."""
+    """Without the line end that belongs to the boundary, as the dashes before it do."""
     return body.removesuffix(b"\n").removesuffix(b"\r") if body.endswith(b"\n") else body
 
 

@@ -17,6 +17,8 @@ from edge.types import Image
 
 POLL_S = 1.0
 """Between two stills, where no fps is set."""
+HTML = 200
+"""Bytes in which a web page shows that it is one."""
 GREY = 128
 """What a JPEG decoder paints where the data end too early."""
 
@@ -74,6 +76,10 @@ def _whole(stream: Stream, request: Request) -> bytes:
 
 def _pixels(data: bytes, request: Request) -> tuple[Image, Layout]:
     """Raises TransientError for what is no picture, or less than one."""
+    if data[:HTML].lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
+        raise TransientError(
+            f"{request.shown}: sends a web page, not a picture: is the path right?"
+        )
     data, ended = mended(data)
     image, layout = from_jpeg(data, request)
     if not ended and np.abs(image[-8:, -8:].astype(int) - GREY).max() <= 1:

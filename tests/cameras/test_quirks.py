@@ -131,6 +131,12 @@ def test_a_picture_that_is_cut_off_is_none() -> None:
         assert "cut off" in error(server.address)
 
 
+def test_a_web_page_is_called_one() -> None:
+    answer = still(b"\r\n<!DOCTYPE html><title>Log in</title>")
+    with Raw(lambda _: answers(answer)) as server:
+        assert "sends a web page, not a picture: is the path right?" in error(server.address)
+
+
 def test_a_length_that_promises_more_than_comes() -> None:
     def respond(_: bytes) -> Iterator[bytes]:
         yield still(DATA, f"Content-Length: {len(DATA) + 10}")

@@ -79,6 +79,15 @@ def test_what_is_typed_for_short(typed: str, scheme: str, rest: str) -> None:
     assert (read(typed).scheme, read(typed).rest) == (scheme, rest)
 
 
+def test_names_of_files_keep_their_bytes_and_addresses_are_text(tmp_path: Path) -> None:
+    name = b"\xe4.mp4".decode("utf-8", "surrogateescape")
+    assert Path(read(f"file:{tmp_path}/{name}").rest).name == name
+    assert "\udce4" not in read(f"file:{name}").shown
+    assert read(f"http://cam/{name}").target == "/%C3%A4.mp4"
+    assert read(f"rtsp://me:{name}@cam/x").password == "ä.mp4"
+    assert read("/mnt/nas/a@b.mp4").scheme == "file", "missing, but a path"
+
+
 def test_what_is_there_is_a_path(tmp_path: Path) -> None:
     (tmp_path / "a:b.mp4").touch()
     assert read(str(tmp_path)).scheme == "dir"
