@@ -26,6 +26,8 @@ class Answer:
     """A page, as it comes."""
 
     stream: Stream
+    sized: bool
+    """Whether the server has said how long it is."""
     multipart: bool
     boundary: object
 
@@ -104,9 +106,9 @@ def _answer(answer: http.client.HTTPResponse, name: str) -> Answer:
         raise TransientError(f"{name}: sends its pictures packed as {shown(coding, 20)!r}")
     plain = coding in ("identity", "")
     multipart = answer.headers.get_content_maintype() == "multipart"
-    return Answer(
-        answer if plain else _Unpacked(answer), multipart, answer.headers.get_param("boundary")
-    )
+    stream = answer if plain else _Unpacked(answer)
+    boundary = answer.headers.get_param("boundary")
+    return Answer(stream, answer.length is not None, multipart, boundary)
 
 
 class _Unpacked:

@@ -1,6 +1,7 @@
 """HTTP cameras -> frames: an endless multipart of JPEGs (MJPEG), or a still picture polled."""
 
 import http.client
+import re
 import time
 from collections.abc import Generator, Iterator
 from functools import partial
@@ -8,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from edge.capture.jpeg import from_jpeg
-from edge.capture.multipart import CHUNK, EOI, LARGEST_BYTES, Stream, mended, parts
+from edge.capture.multipart import CHUNK, EOI, LARGEST_BYTES, mended, parts
 from edge.capture.trouble import in_words
 from edge.capture.visit import Answer, Visitor
 from edge.capture.wire import Layout, Picture, Request
@@ -19,6 +20,8 @@ POLL_S = 1.0
 """Between two stills, where no fps is set."""
 HTML = 200
 """Bytes in which a web page shows that it is one."""
+NEXT = re.compile(rb"\xff\xd9[\r\n\0]{0,16}(\xff\xd8\xff)")
+"""One JPEG's end and the next one's beginning."""
 GREY = 128
 """What a JPEG decoder paints where the data end too early."""
 
@@ -46,7 +49,7 @@ def web(request: Request) -> Generator[Picture, None, None]:
 def _pictures(answer: Answer, request: Request) -> Iterator[bytes]:
     """Of one visit. A stream that ends after one picture is a still, and asked for again."""
     if not answer.multipart:
-        yield _whole(answer.stream, request)
+        yield from _stills(answer, request)
         return
     count, last_s = 0, time.monotonic()
     for data in parts(answer.stream, answer.boundary):
@@ -60,18 +63,24 @@ def _pictures(answer: Answer, request: Request) -> Iterator[bytes]:
         raise TransientError(f"{request.shown}: the server has ended the stream")
 
 
-def _whole(stream: Stream, request: Request) -> bytes:
-    """All there is; where the server says that there is more, what is there."""
+def _stills(answer: Answer, request: Request) -> Iterator[bytes]:
+    """All there is: one picture, or one after another where the server tells no length.
+
+    Where it says that there is more to come, what is there.
+    """
     data = bytearray()
     try:
-        while came := stream.read1(CHUNK):
+        while came := answer.stream.read1(CHUNK):
             data += came
+            while not answer.sized and (found := NEXT.search(data)):
+                yield bytes(data[: found.start(1)])
+                del data[: found.start(1)]
             if len(data) > LARGEST_BYTES:
                 raise TransientError(f"{request.shown}: a picture of over {LARGEST_BYTES} bytes")
     except TimeoutError:
         if EOI not in data:
             raise
-    return bytes(data)
+    yield bytes(data)
 
 
 def _pixels(data: bytes, request: Request) -> tuple[Image, Layout]:

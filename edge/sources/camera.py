@@ -153,6 +153,7 @@ class _Listener:
                 continue
             data = os.read(self._said, 65536)
             if not data:
+                self._print(b"\n", request.shown)  # the line that it died in
                 raise TransientError(f"{request.shown}: its process ended with {self._ended()}")
             *lines, pending = (pending + data).split(b"\n")
             yield from lines

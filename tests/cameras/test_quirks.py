@@ -131,6 +131,17 @@ def test_a_picture_that_is_cut_off_is_none() -> None:
         assert "cut off" in error(server.address)
 
 
+def test_pictures_without_end_and_without_a_boundary() -> None:
+    def respond(_: bytes) -> Iterator[bytes]:
+        yield still()
+        while True:
+            yield b"\r\n" + DATA
+
+    with Raw(respond) as server:
+        assert {image.shape for image in read(server.address, 5)} == {(240, 320, 3)}
+        assert len(server.heard) == 1
+
+
 def test_a_web_page_is_called_one() -> None:
     answer = still(b"\r\n<!DOCTYPE html><title>Log in</title>")
     with Raw(lambda _: answers(answer)) as server:
