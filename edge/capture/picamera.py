@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from edge.address import hidden
 from edge.capture.trouble import not_so
 from edge.capture.wire import Layout, Picture, Request
 from edge.errors import TransientError
@@ -75,7 +76,9 @@ def _configure(camera: Any, size: tuple[int, int], lores: bool, request: Request
             camera.create_video_configuration(**streams, controls=_controls(camera, request))
         )
     except (RuntimeError, ValueError, KeyError) as error:
-        raise not_so(request.shown, f"the camera refuses its settings: {error}") from None
+        raise not_so(
+            request.shown, f"the camera refuses its settings: {hidden(str(error))}"
+        ) from None
 
 
 def _controls(camera: Any, request: Request) -> dict[str, Any]:
