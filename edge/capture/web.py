@@ -22,6 +22,7 @@ HTML = 200
 """Bytes in which a web page shows that it is one."""
 NEXT = re.compile(rb"\xff\xd9[\r\n\0]{0,16}(\xff\xd8\xff)")
 """One JPEG's end and the next one's beginning."""
+LONGEST_NEXT = 21
 GREY = 128
 """What a JPEG decoder paints where the data end too early."""
 
@@ -71,10 +72,12 @@ def _stills(answer: Answer, request: Request) -> Iterator[bytes]:
     data = bytearray()
     try:
         while came := answer.stream.read1(CHUNK):
+            new = max(0, len(data) - LONGEST_NEXT)
             data += came
-            while not answer.sized and (found := NEXT.search(data)):
+            while not answer.sized and (found := NEXT.search(data, new)):
                 yield bytes(data[: found.start(1)])
                 del data[: found.start(1)]
+                new = 0
             if len(data) > LARGEST_BYTES:
                 raise TransientError(f"{request.shown}: a picture of over {LARGEST_BYTES} bytes")
     except TimeoutError:
