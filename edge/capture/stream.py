@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -11,16 +11,19 @@ import numpy as np
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from edge.address import read
 from edge.capture.jpeg import from_jpeg
-from edge.capture.trouble import in_words, locked_out
+from edge.capture.relay import refused, relayed
+from edge.capture.trouble import in_words
 from edge.capture.wire import LARGEST, Layout, Picture, Request
 from edge.errors import FatalError, TransientError
 from edge.types import Image
 
 FIRST_S = 15.0
 """How long its first picture may take: some cameras send a whole one only every ten seconds."""
-NETWORK = "rtp,udp,tcp,tls,crypto"
-"""Protocols that an RTSP stream may lead to: no file, no pipe, no other server's playlist."""
+NETWORK = "rtp,udp,tcp"
+"""Protocols that an RTSP stream may lead to: no file, no pipe, no other server's playlist, and no
+TLS of FFmpeg's, which takes any certificate."""
 RTSP = {
     "protocol_whitelist": NETWORK,
     "fflags": "nobuffer",
@@ -38,7 +41,10 @@ def live(request: Request) -> Iterator[Picture]:
     Raises TransientError with what to do; never with the address, which may hold a password.
     """
     with _opened(request) as container:
-        stream = _video(container, request.shown)
+        if not container.streams.video:
+            sound = "sound, but " if container.streams.audio else ""
+            raise TransientError(f"{request.shown}: sends {sound}no video")
+        stream = container.streams.video[0]
         # Threads by frame hold pictures back, threads by slice tear them.
         stream.thread_type = "NONE"
         last_s, limit_s = time.monotonic(), FIRST_S
@@ -75,8 +81,6 @@ def _opened(request: Request) -> Iterator[InputContainer]:
                 raise TransientError(f"{request.shown}: answers, but sends no picture")
             began_s = float("inf")
             yield container
-    except av.error.HTTPUnauthorizedError:
-        raise locked_out(request.shown) from None
     except (av.error.FFmpegError, OSError) as error:
         silent = time.monotonic() - began_s >= request.timeout_s
         raise TransientError(f"{request.shown}: {_why(error, request, silent)}") from None
@@ -96,12 +100,11 @@ def _why(error: Exception, request: Request, silent: bool) -> str:
     return in_words(error)
 
 
-def _container(request: Request) -> InputContainer:
+def _container(request: Request) -> AbstractContextManager[InputContainer]:
     """FFmpeg's options are fixed here: none comes from the configuration."""
-    limits = (request.timeout_s, request.timeout_s)
     if request.scheme == "rtsp":
-        options = RTSP | {"rtsp_transport": "udp" if request.udp else "tcp"}
-        return av.open(request.address, format="rtsp", options=options, timeout=limits)
+        return _rtsp(request)
+    limits = (request.timeout_s, request.timeout_s)
     size = "x".join(map(str, request.options["size"]))
     if request.options["format"] != "raw":
         try:
@@ -113,10 +116,25 @@ def _container(request: Request) -> InputContainer:
     return av.open(request.address, format="v4l2", options={"video_size": size}, timeout=limits)
 
 
-def _video(container: InputContainer, shown: str) -> VideoStream:
-    if not container.streams.video:
-        raise FatalError(f"{shown}: holds no video")
-    return container.streams.video[0]
+@contextmanager
+def _rtsp(request: Request) -> Iterator[InputContainer]:
+    """With the password in each encoding that the camera may mean; over TLS by way of a relay."""
+    address, limits = read(request.address), (request.timeout_s, request.timeout_s)
+    udp = request.udp and address.scheme == "rtsp"
+    options = RTSP | {"rtsp_transport": "udp" if udp else "tcp"}
+    for encoding in address.encodings:
+        with ExitStack() as attempt:
+            near = address
+            if address.scheme == "rtsps":
+                near = attempt.enter_context(relayed(address, request))
+            url = near.url(encoding)
+            try:
+                container = av.open(url, format="rtsp", options=options, timeout=limits)
+            except av.error.HTTPUnauthorizedError:
+                continue
+            yield attempt.enter_context(container)
+            return
+    raise refused(address, request)
 
 
 def _converted(frame: av.VideoFrame, width: int) -> tuple[Image, Layout]:
@@ -144,7 +162,9 @@ class Recording:
             self._container = av.open(str(path), options=options)
         except (av.error.FFmpegError, OSError):
             raise FatalError(f"{self._shown}: is not a video that can be decoded") from None
-        self._stream = _video(self._container, self._shown)
+        if not self._container.streams.video:
+            raise FatalError(f"{self._shown}: holds no video")
+        self._stream = self._container.streams.video[0]
         self._width = width
         self.rate = float(self._stream.average_rate or self._stream.guessed_rate or 25)
         """Frames a second."""

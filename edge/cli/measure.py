@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from edge import config
+from edge.address import read
 from edge.daemon import scene
 from edge.decode import open_decode
 from edge.errors import FatalError
@@ -108,7 +109,8 @@ class Bench:
             if time.monotonic() >= until_s:
                 source.stop()
         if len(seen) <= WARM_UP:
-            raise FatalError(f"source {self.source}: gives {len(seen)} frames; too few to measure")
+            shown = read(self.source or "").shown
+            raise FatalError(f"source {shown}: gives {len(seen)} frames; too few to measure")
         return seen[WARM_UP:]
 
     def _source(self, pictures: list[Image]) -> Source:

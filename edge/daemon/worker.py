@@ -19,6 +19,7 @@ from edge.feed.commands import Asked
 from edge.feed.feed import Feed
 from edge.pipeline import Pipeline
 from edge.record import SourceRecorder
+from edge.seldom import Seldom
 from edge.sources import Source, open_source
 from edge.sources.camera import OPENING_S
 from edge.sources.devices import Known
@@ -66,9 +67,10 @@ class Worker:
         self._stopped = Event()
         self._closing = False
         """Whether this source is closed only for now, by a pause or by its schedule."""
-        self._known = Known()
+        self._known = Known(name)
         self._complaint = ""
         """What was logged of a source that fails, until it delivers again."""
+        self._complaints = Seldom()
         self.thread = Thread(target=self._run, name=f"source {name}", daemon=True)
 
     def stop(self) -> None:
@@ -145,12 +147,14 @@ class Worker:
                 return
 
     def _wait(self, error: TransientError, backoff_s: float) -> None:
-        """Until the next try; a reason that stays the same is logged once."""
+        """Until the next try; a reason that stays the same, or comes and goes, is logged seldom."""
         wait_s = max(error.wait_s, backoff_s) * random.uniform(0.8, 1.2)  # noqa: S311
         self.stats.reason = str(error)
         if self._complaint != str(error):
-            self._complaint = str(error)
-            log.warning("source %s: %s; trying again every few seconds", self.name, error)
+            line = self._complaints.say(str(error), time.monotonic())
+            if line is not None:
+                self._complaint = str(error)
+                log.warning("source %s: %s; trying again every few seconds", self.name, line)
         self.pulse.beat(wait_s)
         self._stopped.wait(wait_s)
 
