@@ -1,10 +1,10 @@
 """Encoded pictures -> pixels, upright; JPEGs are decoded at reduced size where that is enough."""
 
-import struct
-
 import cv2
 import numpy as np
+import numpy.typing as npt
 
+from edge.capture.header import Header, read_header
 from edge.capture.wire import LARGEST, Layout, Request
 from edge.errors import TransientError
 from edge.types import Image
@@ -15,8 +15,23 @@ REDUCED = {
     8: cv2.IMREAD_REDUCED_COLOR_8,
 }
 """The JPEG decoder's own scaling: an eighth costs a tenth of the whole."""
-FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
-"""Markers of the JPEG segment that tells the size (ITU-T T.81, table B.1)."""
+DECODING_BYTES = 10 * LARGEST
+"""The most memory that decoding takes beside the encoded bytes, whatever they are: a progressive
+JPEG's coefficients, and its pixels."""
+BLANKS = b"\x00\r\n\t "
+"""What some cameras send before a picture; browsers look over it."""
+END = b"\xff\xd9"
+FILLER = b"\x55\xaa" * 512
+"""Picture data that is nobody's: where it shows, a JPEG's own has ended too early."""
+LACKING_ROWS, LACKING = 18, 1 / 16
+"""What may be missing at a JPEG's end: a row of blocks and the pixels above that share its colors,
+or that share of the rows. A browser shows such a picture."""
+TWELVE_BITS = 1 << 12
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # its lines name no file
+
+
+class PictureError(Exception):
+    """The bytes are not a picture that can be read here; the message says why."""
 
 
 def from_jpeg(data: bytes, request: Request) -> tuple[Image, Layout]:
@@ -24,27 +39,86 @@ def from_jpeg(data: bytes, request: Request) -> tuple[Image, Layout]:
 
     Raises TransientError for what is none.
     """
-    image = decoded(data, request.width)
-    if image is None:
-        raise TransientError(f"{request.shown}: sends what is not a picture")
-    return image, "bgr"
+    try:
+        return decode(data, request.width), "bgr"
+    except PictureError as error:
+        raise TransientError(f"{request.shown}: sends what is {error}") from None
 
 
 def decoded(data: bytes, width: int = 0) -> Image | None:
-    """(rows, columns, 3) B,G,R at most `width` wide (0: whole); None for what is no picture.
-
-    JPEGs of over LARGEST pixels come at a half, a quarter or an eighth: memory is short.
-    """
-    flag = cv2.IMREAD_COLOR
-    rows, columns = jpeg_size(data)
-    for share, reduced in REDUCED.items():
-        if (width and columns >= share * width) or rows * columns > LARGEST * (share / 2) ** 2:
-            flag = reduced
+    """As `decode`; None for what is no picture."""
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flag) if data else None
+        return decode(data, width)
+    except PictureError:
+        return None
+
+
+def decode(data: bytes, width: int = 0) -> Image:
+    """(rows, columns, 3) B,G,R at most `width` wide (0: whole), from memory.
+
+    Nothing is decoded before its header has said that it fits: JPEGs of over LARGEST pixels come
+    at a half, a quarter or an eighth, everything else of over LARGEST bytes a channel is refused.
+    Decoding needs at most DECODING_BYTES beside `data`. Raises PictureError.
+    """
+    data = data.lstrip(BLANKS)
+    header = read_header(data)
+    if header is None:
+        raise PictureError("not a picture")
+    flag = cv2.IMREAD_COLOR if header.sample_bytes != 2 else cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
+    size = header.rows * header.columns * header.sample_bytes * header.canvases
+    if header.reducible:
+        share = _share(header, width)
+        flag, size = REDUCED.get(share, flag), size // share**2
+    if size > LARGEST:
+        raise PictureError(
+            f"a picture of {header.columns}x{header.rows} pixels, which is too large"
+        )
+    pixels = _pixels(data, flag)
+    if pixels is None and header.kind == "jpeg":
+        pixels = _without_end(data, flag)
+    if pixels is None:
+        raise PictureError("not a picture")
+    return scaled(_eight_bits(pixels), width)
+
+
+def _share(header: Header, width: int) -> int:
+    """By what a JPEG is divided while it is decoded: its sides stay as long as is asked for."""
+    across = header.rows if header.orientation >= 5 else header.columns
+    share, pixels = 1, header.rows * header.columns
+    for smaller in REDUCED:
+        if (width and across >= smaller * width) or pixels > LARGEST * (smaller / 2) ** 2:
+            share = smaller
+    return share
+
+
+def _pixels(data: bytes, flag: int) -> npt.NDArray[np.generic] | None:
+    try:
+        return cv2.imdecode(np.frombuffer(data, np.uint8), flag)
     except cv2.error:
         return None
-    return None if image is None else scaled(np.asarray(image, np.uint8), width)
+
+
+def _without_end(data: bytes, flag: int) -> npt.NDArray[np.generic] | None:
+    """A JPEG whose last bytes are missing; None where more is missing than a few rows.
+
+    Decoders fill what is missing with grey. So it is decoded twice, once with other data after
+    its own: down to where both are the same, the picture is there.
+    """
+    grey, filled = _pixels(data + END, flag), _pixels(data + FILLER + END, flag)
+    if grey is None or filled is None:
+        return None
+    differ = np.flatnonzero((grey != filled).any(axis=(1, 2)))
+    lacking = len(grey) - int(differ[0]) if len(differ) else 0
+    return grey if lacking <= max(LACKING_ROWS, LACKING * len(grey)) else None
+
+
+def _eight_bits(pixels: npt.NDArray[np.generic]) -> Image:
+    """The high byte of 16 bits; of 12, which scientific and thermal cameras put into the lower
+    bits of 16: their picture would be black."""
+    if pixels.dtype == np.uint16:
+        twelve = cv2.minMaxLoc(pixels.reshape(len(pixels), -1))[1] < TWELVE_BITS
+        pixels = np.right_shift(pixels, np.uint16(4 if twelve else 8))
+    return np.asarray(pixels, np.uint8)
 
 
 def scaled(image: Image, width: int) -> Image:
@@ -54,17 +128,3 @@ def scaled(image: Image, width: int) -> Image:
         return image
     size = (width, max(1, round(rows * width / columns)))
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def jpeg_size(data: bytes) -> tuple[int, int]:
-    """Rows and columns, from the header; zeros for what is no JPEG."""
-    at = 2
-    while data[:2] == b"\xff\xd8" and at + 9 <= len(data):
-        mark, kind, length = struct.unpack_from(">BBH", data, at)
-        if mark != 0xFF or length < 2:
-            break
-        if kind in FRAMES:
-            rows, columns = struct.unpack_from(">HH", data, at + 5)
-            return int(rows), int(columns)
-        at += 2 + length
-    return 0, 0
