@@ -54,6 +54,23 @@ def read_header(data: bytes) -> Header | None:
     return header if header and header.rows > 0 and header.columns > 0 else None
 
 
+def is_complete(data: bytes) -> bool:
+    """Whether a picture's last bytes are there, as a file shows that is still being written.
+
+    False where a kind has no mark at its end; nothing is said of what lies between.
+    """
+    match data[:2]:
+        case b"\xff\xd8":
+            return data.rstrip(b"\x00\r\n").endswith(b"\xff\xd9")
+        case b"\x89P":
+            return data[-8:-4] == b"IEND"
+        case b"RI":
+            return len(data) >= 8 + int.from_bytes(data[4:8], "little") > 8
+        case b"BM":
+            return len(data) >= int.from_bytes(data[2:6], "little") > 0
+    return False
+
+
 def _read(data: bytes) -> Header | None:
     for start, reader in KINDS.items():
         if data.startswith(start):

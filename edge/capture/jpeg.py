@@ -31,7 +31,7 @@ cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # its lines n
 
 
 class PictureError(Exception):
-    """The bytes are not a picture that can be read here; the message says why."""
+    """The bytes are no picture that can be read here: why."""
 
 
 def from_jpeg(data: bytes, request: Request) -> tuple[Image, Layout]:
@@ -42,7 +42,7 @@ def from_jpeg(data: bytes, request: Request) -> tuple[Image, Layout]:
     try:
         return decode(data, request.width), "bgr"
     except PictureError as error:
-        raise TransientError(f"{request.shown}: sends what is {error}") from None
+        raise TransientError(f"{request.shown}: sends what is not a picture: {error}") from None
 
 
 def decoded(data: bytes, width: int = 0) -> Image | None:
@@ -63,21 +63,19 @@ def decode(data: bytes, width: int = 0) -> Image:
     data = data.lstrip(BLANKS)
     header = read_header(data)
     if header is None:
-        raise PictureError("not a picture")
+        raise PictureError("it begins like none that is known")
     flag = cv2.IMREAD_COLOR if header.sample_bytes != 2 else cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
     size = header.rows * header.columns * header.sample_bytes * header.canvases
     if header.reducible:
         share = _share(header, width)
         flag, size = REDUCED.get(share, flag), size // share**2
     if size > LARGEST:
-        raise PictureError(
-            f"a picture of {header.columns}x{header.rows} pixels, which is too large"
-        )
+        raise PictureError(f"{header.columns}x{header.rows} pixels are too many")
     pixels = _pixels(data, flag)
     if pixels is None and header.kind == "jpeg":
         pixels = _without_end(data, flag)
     if pixels is None:
-        raise PictureError("not a picture")
+        raise PictureError("it is damaged or cut off")
     return scaled(_eight_bits(pixels), width)
 
 

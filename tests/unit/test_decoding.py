@@ -123,7 +123,7 @@ class TestKinds:
 
     @pytest.mark.parametrize("kind", ["AVIF", "JPEG2000"])
     def test_a_kind_whose_size_nobody_can_tell_is_refused(self, kind: str) -> None:
-        with pytest.raises(PictureError, match="not a picture"):
+        with pytest.raises(PictureError, match="begins like none"):
             decode(Pillow().write("RGB", kind))
 
 
@@ -218,12 +218,12 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
              "animated webp", "lossy webp", "tiff", "tiles of a small tiff"],
     )  # fmt: skip
     def test_the_declared_size_is_enough(self, data: bytes) -> None:
-        with pytest.raises(PictureError, match=r"a picture of \d+x\d+ pixels, which is too large"):
+        with pytest.raises(PictureError, match=r"\d+x\d+ pixels are too many"):
             decode(data)
 
     def test_a_camera_that_sends_one_is_told_so(self) -> None:
         request = Request("http", "http://camera/", "http://camera/", 640, 0.0, 5.0)
-        with pytest.raises(TransientError, match="camera/: sends what is a picture of 30000x9999"):
+        with pytest.raises(TransientError, match=r"camera/: sends .* 30000x9999 pixels are"):
             from_jpeg(png(30_000, 9_999), request)
 
     @settings(max_examples=300)
