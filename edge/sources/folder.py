@@ -11,8 +11,8 @@ from threading import Event
 from edge.capture.header import is_complete
 from edge.capture.jpeg import PictureError, decode
 from edge.capture.wire import LARGEST
-from edge.errors import TransientError
-from edge.folders import READABLE, Listing, listed
+from edge.errors import FatalError, TransientError
+from edge.folders import OTHER_PICTURES, READABLE, Listing, listed
 from edge.text import shown
 from edge.types import Frame, Image
 
@@ -31,8 +31,20 @@ class Pictures:
     dropped = 0
 
     def __init__(self, folder: Path, fps: float = 0.0) -> None:
-        """`fps` sets the virtual clock: 0 counts one picture a second."""
-        self._folder = folder
+        """`fps` sets the virtual clock: 0 counts one picture a second.
+
+        Raises FatalError where the folder is not there or holds no pictures.
+        """
+        self._place = _Place(folder)
+        try:
+            self._listing = self._place.listed()
+        except TransientError as error:
+            raise FatalError(str(error)) from None
+        self._others = len(self._listing.of_other_kinds())
+        if not self._listing.pictures and not self._others:
+            endings = " ".join(sorted(READABLE))
+            left_out = f"; {said}" if (said := self._listing.said(folder)) else ""
+            raise FatalError(f"{self._place}: holds no pictures ({endings}){left_out}")
         self._step_s = 1.0 / fps if fps else 1.0
         self._stopped = False
         self.skipped = 0
@@ -40,40 +52,22 @@ class Pictures:
     def __iter__(self) -> Iterator[Frame]:
         """Unreadable pictures are skipped, counted and named.
 
-        Raises TransientError where the folder is not there, holds none, or none is readable.
+        Raises TransientError where the folder goes away, or none of its pictures is readable.
         """
-        place = _Place(self._folder)
-        listing = place.listed()
-        self._tell(listing)
-        for number, path in enumerate(listing.pictures):
+        self._place.tell(self._listing)
+        self.skipped = self._others
+        for number, path in enumerate(self._listing.pictures):
             if self._stopped:
                 return
             image = _read_picture(path)
             if image is None:
-                place.check()
+                self._place.check()
                 self.skipped += 1
                 continue
             at_s = number * self._step_s
-            yield Frame(image, at_s, at_s, time.monotonic(), origin=place.name(path))
-        count = len(listing.pictures) + len(listing.of_other_kinds())
-        if self.skipped == count:
-            raise TransientError(f"{place}: none of its {count} pictures is readable")
-
-    def _tell(self, listing: Listing) -> None:
-        """What is left out; a warning where there are pictures among it."""
-        said = listing.said(self._folder)
-        self.skipped = len(listing.of_other_kinds())
-        if not listing.pictures and not self.skipped:
-            endings = " ".join(sorted(READABLE))
-            raise TransientError(
-                f"dir:{shown(str(self._folder))}: holds no pictures ({endings}); {said}".rstrip(
-                    "; "
-                )
-            )
-        if said:
-            lost = {path.suffix.lower() for paths in listing.left_out.values() for path in paths}
-            level = logging.WARNING if self.skipped or lost & READABLE else logging.INFO
-            log.log(level, "dir:%s: %s", shown(str(self._folder)), said)
+            yield Frame(image, at_s, at_s, time.monotonic(), origin=self._place.name(path))
+        if self.skipped == len(self._listing.pictures) + self._others:
+            raise TransientError(f"{self._place}: none of its {self.skipped} pictures is readable")
 
     def stop(self) -> None:
         """From any thread: no further picture is read."""
@@ -194,13 +188,21 @@ class _Place:
         except OSError as error:
             raise TransientError(f"{self}: cannot be read: {error.strerror}") from None
 
+    def tell(self, listing: Listing) -> None:
+        """Log what is left out: a warning where there are pictures among it."""
+        if said := listing.said(self._folder):
+            endings = {path.suffix.lower() for paths in listing.left_out.values() for path in paths}
+            lost = endings & (READABLE | OTHER_PICTURES)
+            log.log(logging.WARNING if lost else logging.INFO, "%s: %s", self, said)
+
     def name(self, path: Path) -> str:
         """A picture's name as messages carry it: bytes that are not UTF-8 are said with `?`."""
         return shown(str(path.relative_to(self._folder)), 4096)
 
 
 def pictures(rest: str, fps: float) -> Pictures | NewPictures:
-    """What follows `dir:` -> the source; whether the folder is there is seen when it is read."""
+    """What follows `dir:` -> the source. Raises FatalError where a recording is not there; a folder
+    that is watched may be there later."""
     folder, watch, nothing = rest.rpartition("?watch")
     if watch and not nothing:
         return NewPictures(Path(folder))

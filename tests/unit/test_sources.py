@@ -60,10 +60,10 @@ class TestPictures:
             list(source(f"dir:{tmp_path}"))
 
     def test_an_empty_or_missing_folder_is_named(self, tmp_path: Path) -> None:
-        with pytest.raises(TransientError, match="holds no pictures"):
-            list(source(f"dir:{tmp_path}"))
-        with pytest.raises(TransientError, match=r"dir:.*/none: there is no such folder"):
-            list(source(f"dir:{tmp_path}/none"))
+        with pytest.raises(FatalError, match="holds no pictures"):
+            source(f"dir:{tmp_path}")
+        with pytest.raises(FatalError, match=r"dir:.*/none: there is no such folder"):
+            source(f"dir:{tmp_path}/none")
 
     def test_what_is_left_out_is_counted_and_named(
         self, tmp_path: Path, caplog: pytest.LogCaptureFixture

@@ -1,0 +1,127 @@
+"""Video files -> every frame with its time, as a player shows them."""
+
+import os
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import av
+
+from edge.capture.display import Display, aspect, pixels
+from edge.capture.wire import LARGEST, Picture
+from edge.errors import FatalError
+from edge.text import shown
+
+CONTAINERS = "mov,matroska,avi,mpegts,mpeg,h264,hevc,m4v,gif,mjpeg,flv,ogg,asf,ivf"
+"""Formats that hold pictures themselves; playlists, which name other files, are not among them."""
+BREAKING = {"mpegts", "mpeg"}
+"""Formats whose clock may start anew in the middle, as a camera writes it that was restarted."""
+BREAK_S = 10.0
+"""A clock of theirs that leaps by more has started anew; others have pauses that are meant."""
+
+
+class Recording:
+    """A video file's frames in order: `for at_s, picture in recording`."""
+
+    def __init__(self, path: Path, width: int, step_s: float) -> None:
+        """`step_s`: how far apart the frames are that will be looked at; 0: all of them.
+
+        Raises FatalError for what is no video that can be decoded.
+        """
+        self._width = width
+        self.skipped = 0
+        """Damaged parts of the stream that could not be decoded."""
+        self.broken = False
+        """Whether its clock has started anew: its header's length is then of no use."""
+        name = f"file:{shown(str(path))}"
+        try:
+            self._container = _opened(path)
+        except (av.error.FFmpegError, OSError):
+            raise FatalError(f"{name}: is not a video that can be decoded") from None
+        if not self._container.streams.video:
+            self._container.close()
+            raise FatalError(f"{name}: holds no video")
+        self._stream = self._container.streams.video[0]
+        self.rate = float(self._stream.average_rate or self._stream.guessed_rate or 25)
+        """Frames a second."""
+        microseconds = self._container.duration
+        self.length_s = microseconds / 1e6 if microseconds else 0.0
+        """As the header has it; 0 where it says nothing."""
+        self._stream.codec_context.options = {"max_pixels": str(LARGEST)}
+        # One thread does a fifth less work than several; they pay where every frame is looked at.
+        self._stream.thread_type = "NONE" if step_s > 1.5 / self.rate else "FRAME"
+
+    def __iter__(self) -> Iterator[tuple[float, Picture]]:
+        """Seconds from the first frame, and the frame, not yet converted.
+
+        A damaged part is passed over. Ends where the file does, or cannot be read any further.
+        """
+        clock = Clock(1.0 / self.rate, bool(BREAKING & {*self._container.format.name.split(",")}))
+        for frame in self._decoded():
+            at_s = clock.at(None if frame.time is None else float(frame.time))
+            self.broken = clock.broken
+            yield at_s, partial(pixels, frame, self._display(frame))
+
+    def _decoded(self) -> Iterator[av.VideoFrame]:
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets, None)
+            except av.error.FFmpegError:
+                return
+            if packet is None:
+                return
+            try:
+                frames = packet.decode()
+            except av.error.FFmpegError:
+                self.skipped += 1
+                continue
+            yield from (frame for frame in frames if isinstance(frame, av.VideoFrame))
+
+    def _display(self, frame: av.VideoFrame) -> Display:
+        """Turned as the file says that it is to be shown: telephones film on their side."""
+        return Display(self._width, aspect(self._stream), round(frame.rotation / 90) % 4)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._container.close()
+
+
+class Clock:
+    """The frames' own times -> seconds from the first, which never go back."""
+
+    def __init__(self, frame_s: float, breaking: bool) -> None:
+        """`breaking`: whether a leap ahead means that the clock has started anew."""
+        self._frame_s = frame_s
+        self._breaking = breaking
+        self._last_s: float | None = None
+        self._now_s = 0.0
+        self.broken = False
+
+    def at(self, time_s: float | None) -> float:
+        """Of the next frame; one without a time comes a frame after the one before."""
+        if self._last_s is None:
+            self._last_s = time_s or 0.0
+            return 0.0
+        step_s = self._frame_s if time_s is None else time_s - self._last_s
+        self._last_s += step_s
+        if step_s < 0 or (self._breaking and step_s > BREAK_S):
+            self.broken = True
+            step_s = self._frame_s
+        self._now_s += step_s
+        return self._now_s
+
+
+def _opened(path: Path) -> av.container.InputContainer:
+    """By a descriptor where FFmpeg could not be told the name: it takes UTF-8."""
+    options = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS}
+    try:
+        name = str(path.absolute())
+        name.encode()
+    except UnicodeEncodeError:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            return av.open(f"file:/proc/self/fd/{descriptor}", options=options)
+        finally:
+            os.close(descriptor)
+    return av.open(f"file:{name}", options=options)
