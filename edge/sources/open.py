@@ -65,6 +65,6 @@ def _open(config: SourceConfig, known: Known) -> Source:
         case "file":
             return Video(Path(rest), config.fps, width(config))
         case "demo":
-            return demo(config.uri, dict(parse_qsl(rest.removeprefix("?"))))
+            return demo(config.uri, dict(parse_qsl(rest.removeprefix("?"))), config.fps)
         case _:
             return Camera(asked(config, known))

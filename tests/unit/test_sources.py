@@ -377,7 +377,20 @@ class TestDemo:
         assert len(frames) + sum(f.dropped for f in frames) == 30
         assert frames[-1].mono_s - frames[0].mono_s >= 20 / 50, "no faster than it was asked to"
 
-    @pytest.mark.parametrize("options", ["?fps=x", "?rounds=-1", "?speed=2", "?seconds=0"])
+    def test_fps_of_the_source_holds_as_for_any_camera(self) -> None:
+        began_s = time.monotonic()
+        frames = list(source("demo:?fps=50&seconds=0.2&rounds=1", fps=5))
+        took_s = time.monotonic() - began_s
+        assert len(frames) <= 5 * took_s + 2
+        assert sum(f.dropped for f in frames) > 20, "those between are not handed out"
+        assert [f.mono_s for f in source("demo:?fps=0&seconds=1", fps=2)] == pytest.approx(
+            [number / 2 for number in range(12)], abs=0.034
+        )
+
+    @pytest.mark.parametrize(
+        "options",
+        ["?fps=x", "?rounds=-1", "?speed=2", "?seconds=0", "?fps=nan", "?seconds=inf", "?fps=1e9"],
+    )
     def test_wrong_options_are_refused(self, options: str) -> None:
         with pytest.raises(FatalError, match=r"expected demo:\?fps=NUMBER"):
             source(f"demo:{options}")
