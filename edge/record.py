@@ -210,6 +210,18 @@ def _write(path: Path, content: bytes | list[_Shot]) -> None:
     part.replace(path)
 
 
+def fitted(image: Image, columns: int, rows: int) -> Image:
+    """A picture of another size with black around it: OpenCV drops it from a film in silence."""
+    if image.shape[:2] == (rows, columns):
+        return image
+    share = min(columns / image.shape[1], rows / image.shape[0])
+    size = (max(1, round(image.shape[1] * share)), max(1, round(image.shape[0] * share)))
+    left, top = (columns - size[0]) // 2, (rows - size[1]) // 2
+    whole = np.zeros((rows, columns, 3), np.uint8)
+    whole[top : top + size[1], left : left + size[0]] = cv2.resize(image, size)
+    return whole
+
+
 def _film(path: Path, shots: list[_Shot]) -> None:
     """WebM with VP8: the one codec of OpenCV's own build that browsers play."""
     seconds = shots[-1].mono_s - shots[0].mono_s
@@ -219,10 +231,12 @@ def _film(path: Path, shots: list[_Shot]) -> None:
         image = cv2.imdecode(np.frombuffer(shot.jpeg, np.uint8), cv2.IMREAD_COLOR)
         if image is None:
             continue
+        image = np.asarray(image, np.uint8)
         if writer is None:
             code = cv2.VideoWriter.fourcc(*"VP80")
-            writer = cv2.VideoWriter(str(path), code, fps, (image.shape[1], image.shape[0]))
-        writer.write(image)
+            columns, rows = image.shape[1], image.shape[0]
+            writer = cv2.VideoWriter(str(path), code, fps, (columns, rows))
+        writer.write(fitted(image, columns, rows))
     if writer is not None:
         writer.release()
     if not path.exists():
