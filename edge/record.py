@@ -231,12 +231,11 @@ def _film(path: Path, shots: list[_Shot]) -> None:
         image = cv2.imdecode(np.frombuffer(shot.jpeg, np.uint8), cv2.IMREAD_COLOR)
         if image is None:
             continue
-        image = np.asarray(image, np.uint8)
         if writer is None:
             code = cv2.VideoWriter.fourcc(*"VP80")
             columns, rows = image.shape[1], image.shape[0]
             writer = cv2.VideoWriter(str(path), code, fps, (columns, rows))
-        writer.write(fitted(image, columns, rows))
+        writer.write(fitted(np.asarray(image, np.uint8), columns, rows))
     if writer is not None:
         writer.release()
     if not path.exists():

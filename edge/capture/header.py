@@ -13,6 +13,8 @@ SCAN, ALONE, ENDS = 0xDA, {0x01, *range(0xD0, 0xD8)}, {0xD8, 0xD9}
 MARKER = re.compile(rb"\xff([^\x00\xff])")
 """As libjpeg looks for the next one: over fill bytes and over stray ones."""
 MOST_SEGMENTS = 4096
+CHUNKS = {b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"IDAT", b"IEND"}
+MOST_CHUNKS = 100_000
 NUMBER = rb"(?:\s|#[^\n]*\n)+(\d{1,9})"
 NETPBM = re.compile(rb"P([1-6])" + NUMBER * 2 + rb"(?:" + NUMBER + rb")?")
 ORIENTATION, WIDTH, HEIGHT, BITS = 0x112, 256, 257, 258
@@ -82,6 +84,25 @@ def _png(data: bytes) -> Header | None:
     columns, rows, bits = struct.unpack_from(">IIB", data, 16)
     first = data[12:16] == b"IHDR"
     return Header("png", rows, columns, 2 if bits == 16 else 1) if first else None
+
+
+def essence(data: bytes) -> bytes | None:
+    """A PNG's own pixels, without animation and texts; None where it is damaged or cut off.
+
+    OpenCV makes room for what a chunk says that it is long, up to 4 GB, before it reads it.
+    """
+    kept, at = [data[:8]], 8
+    for _ in range(MOST_CHUNKS):
+        length = int.from_bytes(data[at : at + 4])
+        kind, end = data[at + 4 : at + 8], at + 12 + length
+        if end > len(data):
+            return None
+        if kind in CHUNKS:
+            kept.append(data[at:end])
+        if kind == b"IEND":
+            return b"".join(kept)
+        at = end
+    return None
 
 
 def _gif(data: bytes) -> Header:

@@ -1,10 +1,12 @@
 """Encoded pictures -> pixels, upright; JPEGs are decoded at reduced size where that is enough."""
 
+from typing import Any
+
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge.capture.header import Header, read_header
+from edge.capture.header import Header, essence, read_header
 from edge.capture.wire import LARGEST, Layout, Request
 from edge.errors import TransientError
 from edge.types import Image
@@ -71,7 +73,7 @@ def decode(data: bytes, width: int = 0) -> Image:
         flag, size = REDUCED.get(share, flag), size // share**2
     if size > LARGEST:
         raise PictureError(f"{header.columns}x{header.rows} pixels are too many")
-    pixels = _pixels(data, flag)
+    pixels = _pixels(essence(data) if header.kind == "png" else data, flag)
     if pixels is None and header.kind == "jpeg":
         pixels = _without_end(data, flag)
     if pixels is None:
@@ -89,14 +91,16 @@ def _share(header: Header, width: int) -> int:
     return share
 
 
-def _pixels(data: bytes, flag: int) -> npt.NDArray[np.generic] | None:
+def _pixels(data: bytes | None, flag: int) -> npt.NDArray[Any] | None:
+    if not data:
+        return None
     try:
         return cv2.imdecode(np.frombuffer(data, np.uint8), flag)
     except cv2.error:
         return None
 
 
-def _without_end(data: bytes, flag: int) -> npt.NDArray[np.generic] | None:
+def _without_end(data: bytes, flag: int) -> npt.NDArray[Any] | None:
     """A JPEG whose last bytes are missing; None where more is missing than a few rows.
 
     Decoders fill what is missing with grey. So it is decoded twice, once with other data after
@@ -110,12 +114,12 @@ def _without_end(data: bytes, flag: int) -> npt.NDArray[np.generic] | None:
     return grey if lacking <= max(LACKING_ROWS, LACKING * len(grey)) else None
 
 
-def _eight_bits(pixels: npt.NDArray[np.generic]) -> Image:
+def _eight_bits(pixels: npt.NDArray[Any]) -> Image:
     """The high byte of 16 bits; of 12, which scientific and thermal cameras put into the lower
     bits of 16: their picture would be black."""
     if pixels.dtype == np.uint16:
-        twelve = cv2.minMaxLoc(pixels.reshape(len(pixels), -1))[1] < TWELVE_BITS
-        pixels = np.right_shift(pixels, np.uint16(4 if twelve else 8))
+        twelve = int(pixels.max()) < TWELVE_BITS
+        pixels = np.right_shift(pixels, 4 if twelve else 8)
     return np.asarray(pixels, np.uint8)
 
 

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import av
+from av.video.stream import VideoStream
 
 from edge.capture.display import Display, aspect, pixels
 from edge.capture.wire import LARGEST, Picture
@@ -38,10 +39,11 @@ class Recording:
             self._container = _opened(path)
         except (av.error.FFmpegError, OSError):
             raise FatalError(f"{name}: is not a video that can be decoded") from None
-        if not self._container.streams.video:
+        stream = self._container.streams.best("video")  # the first may be a cover picture
+        if not isinstance(stream, VideoStream):
             self._container.close()
             raise FatalError(f"{name}: holds no video")
-        self._stream = self._container.streams.video[0]
+        self._stream = stream
         self.rate = float(self._stream.average_rate or self._stream.guessed_rate or 25)
         """Frames a second."""
         microseconds = self._container.duration

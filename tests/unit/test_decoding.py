@@ -1,6 +1,7 @@
 """Encoded pictures -> pixels: as Pillow reads them, within a bound of memory, whatever they are."""
 
 import io
+import resource
 import struct
 import subprocess
 import sys
@@ -160,7 +161,7 @@ class TestOddJpegs:
     def test_one_that_lies_on_its_side_is_scaled_by_its_upright_width(
         self, lying: tuple[int, int]
     ) -> None:
-        data = jpeg(cv2.resize(picture(1), lying))
+        data = encode(".jpg", cv2.resize(picture(1), lying))
         turned = data[:2] + exif(6) + data[2:]
         upright = np.rot90(cv2.resize(picture(1), lying), -1)
         small = decode(turned, 640)
@@ -220,6 +221,21 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
     def test_the_declared_size_is_enough(self, data: bytes) -> None:
         with pytest.raises(PictureError, match=r"\d+x\d+ pixels are too many"):
             decode(data)
+
+    def test_a_chunk_that_says_it_is_long_gets_no_room(self) -> None:
+        """100 bytes of PNG took 4 GB and 40 s."""
+        data = png(30, 20)
+        at = data.index(b"IDAT") - 4
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        assert decoded(data[:at] + b"\x7f\xff\xff\xff" + data[at + 4 :]) is None
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000
+
+    def test_an_animated_png_is_its_picture(self) -> None:
+        pillow = Pillow()
+        image = pillow.image.fromarray(gradient())
+        file = io.BytesIO()
+        image.save(file, "PNG", save_all=True, append_images=[image.rotate(90)])
+        assert np.array_equal(decode(file.getvalue()), gradient()[:, :, ::-1])
 
     def test_a_camera_that_sends_one_is_told_so(self) -> None:
         request = Request("http", "http://camera/", "http://camera/", 640, 0.0, 5.0)
