@@ -17,6 +17,8 @@ REDUCED = {
     8: cv2.IMREAD_REDUCED_COLOR_8,
 }
 """The JPEG decoder's own scaling: an eighth costs a tenth of the whole."""
+SLOWEST = 8
+"""A JPEG of over so many times LARGEST pixels takes too long, however small it comes."""
 DECODING_BYTES = 10 * LARGEST
 """The most memory that decoding takes beside the encoded bytes, whatever they are: a progressive
 JPEG's coefficients, and its pixels."""
@@ -59,7 +61,7 @@ def decode(data: bytes, width: int = 0) -> Image:
     """(rows, columns, 3) B,G,R at most `width` wide (0: whole), from memory.
 
     Nothing is decoded before its header has said that it fits: JPEGs of over LARGEST pixels come
-    at a half, a quarter or an eighth, everything else of over LARGEST bytes a channel is refused.
+    at a half or a quarter; everything else of over LARGEST bytes a channel is refused.
     Decoding needs at most DECODING_BYTES beside `data`. Raises PictureError.
     """
     data = data.lstrip(BLANKS)
@@ -71,7 +73,7 @@ def decode(data: bytes, width: int = 0) -> Image:
     if header.reducible:
         share = _share(header, width)
         flag, size = REDUCED.get(share, flag), size // share**2
-    if size > LARGEST:
+    if max(size, header.rows * header.columns // SLOWEST) > LARGEST:
         raise PictureError(f"{header.columns}x{header.rows} pixels are too many")
     pixels = _pixels(essence(data) if header.kind == "png" else data, flag)
     if pixels is None and header.kind == "jpeg":

@@ -1,5 +1,6 @@
 """Video files -> every frame with its time, as a player shows them."""
 
+import math
 import os
 from collections.abc import Iterator
 from functools import partial
@@ -9,6 +10,7 @@ import av
 from av.video.stream import VideoStream
 
 from edge.capture.display import Display, aspect, pixels
+from edge.capture.due import Due
 from edge.capture.wire import LARGEST, Picture
 from edge.errors import FatalError
 from edge.text import shown
@@ -50,8 +52,13 @@ class Recording:
         self.length_s = microseconds / 1e6 if microseconds else 0.0
         """As the header has it; 0 where it says nothing."""
         self._stream.codec_context.options = {"max_pixels": str(LARGEST)}
+        self.due = Due(step_s, self.rate)
+        """Which of its frames will be looked at."""
+        self._firsts: dict[int, float] = {}
+        self._start_s: float | None = None
         # One thread does a fifth less work than several; they pay where every frame is looked at.
-        self._stream.thread_type = "NONE" if step_s > 1.5 / self.rate else "FRAME"
+        self._sparing = step_s > 1.5 / self.rate
+        self._stream.thread_type = "NONE" if self._sparing else "FRAME"
 
     def __iter__(self) -> Iterator[tuple[float, Picture]]:
         """Seconds from the first frame, and the frame, not yet converted.
@@ -62,6 +69,8 @@ class Recording:
         for frame in self._decoded():
             at_s = clock.at(None if frame.time is None else float(frame.time))
             self.broken = clock.broken
+            if self.broken or (at_s == 0.0 and frame.time != self._start_s):
+                self._sparing = False  # the packets' times do not tell the frames' own
             yield at_s, partial(pixels, frame, self._display(frame))
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
@@ -73,12 +82,27 @@ class Recording:
                 return
             if packet is None:
                 return
+            spared = self._sparing and not self._may_be_due(packet)
+            self._stream.codec_context.skip_frame = "NONREF" if spared else "DEFAULT"
             try:
                 frames = packet.decode()
             except av.error.FFmpegError:
                 self.skipped += 1
                 continue
             yield from (frame for frame in frames if isinstance(frame, av.VideoFrame))
+
+    def _may_be_due(self, packet: "av.Packet[VideoStream]") -> bool:
+        """Whether no frame has come yet that is earlier in the same step. The others are not
+        decoded if no frame refers to them, which is a third of the work."""
+        if packet.pts is None:
+            return True
+        time_s = float(packet.pts * packet.time_base)
+        self._start_s = time_s if self._start_s is None else self._start_s
+        step = self.due.step(time_s - self._start_s)
+        if time_s >= self._firsts.get(step, math.inf):
+            return False
+        self._firsts[step] = time_s
+        return True
 
     def _display(self, frame: av.VideoFrame) -> Display:
         """Turned as the file says that it is to be shown: telephones film on their side."""

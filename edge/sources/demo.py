@@ -11,9 +11,9 @@ from threading import Event
 import cv2
 import numpy as np
 
+from edge.capture.due import Due
 from edge.errors import FatalError
 from edge.sources.newest import Newest
-from edge.sources.video import Due
 from edge.types import Frame, Image
 
 PHOTOGRAPHS = (

@@ -1,6 +1,5 @@
 """Videos -> every frame in order, on a virtual clock that starts at 0."""
 
-import math
 import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -57,39 +56,16 @@ class Video:
 
     def _frames(self, recording: "Recording") -> Generator[Frame, None, float | None]:
         """Frames with their time; returns where the video ended, seconds; None if it has none."""
-        due = Due(self._step_s, recording.rate)
         reached_s: float | None = None
         name = shown(self._path.name)
         for reached_s, picture in recording:
             if self._stopped:
                 break
             self.skipped = recording.skipped
-            if due.takes(reached_s):
+            if recording.due.takes(reached_s):
                 yield Frame(picture()[0], reached_s, reached_s, time.monotonic(), origin=name)
         return reached_s
 
     def stop(self) -> None:
         """From any thread: no further frame is read."""
         self._stopped = True
-
-
-class Due:
-    """Which frames are taken: of each step of the clock the first, and so every one of a video
-    that has no more than one a step."""
-
-    def __init__(self, step_s: float, rate: float) -> None:
-        """`step_s` 0 takes all; `rate` is the video's, frames a second."""
-        self._step_s = step_s
-        # The frame nearest to the step; times are rounded to milliseconds in some files.
-        self._early_s = min(step_s / 4, max(0.5 / rate, 0.002))
-        self._next = 0
-
-    def takes(self, at_s: float) -> bool:
-        """Whether the frame of that moment is the first of its step; moments never go back."""
-        if not self._step_s:
-            return True
-        step = math.floor((at_s + self._early_s) / self._step_s + 1e-9)
-        if step < self._next:
-            return False
-        self._next = step + 1
-        return True

@@ -50,6 +50,13 @@ def png_head(columns: int, rows: int, bits: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head)
 
 
+def jpeg_head(columns: int, rows: int) -> bytes:
+    """A real one of other size."""
+    data = jpeg(picture(1, 64, 48))
+    at = data.index(b"\xff\xc0") + 5
+    return data[:at] + struct.pack(">HH", rows, columns) + data[at + 4 :]
+
+
 def tiff_head(*fields: tuple[int, int]) -> bytes:
     entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in fields)
     return b"II*\x00\x08\x00\x00\x00" + struct.pack("<H", len(fields)) + entries
@@ -202,6 +209,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
     @pytest.mark.parametrize(
         "data",
         [
+            jpeg_head(30_000, 30_000),
             png_head(9000, 9000, 8),
             png_head(8000, 8000, 16),
             b"GIF89a" + struct.pack("<HHBBB", 65535, 65535, 0, 0, 0),
@@ -215,7 +223,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
             tiff_head((256, 30_000), (257, 30_000)),
             tiff_head((256, 10), (257, 10), (322, 16_384), (323, 16_384)),
         ],
-        ids=["png", "png of 16 bits", "gif", "bmp", "old bmp", "pbm", "ppm of 16 bits", "webp",
+        ids=["jpeg", "png", "png of 16 bits", "gif", "bmp", "old bmp", "pbm", "ppm of 16 bits", "webp",
              "animated webp", "lossy webp", "tiff", "tiles of a small tiff"],
     )  # fmt: skip
     def test_the_declared_size_is_enough(self, data: bytes) -> None:

@@ -16,9 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.capture.display import Display
+from edge.capture.due import Due
 from edge.capture.recording import Clock
 from edge.errors import FatalError, TransientError
-from edge.sources.video import Due, Video
+from edge.sources.video import Video
 from edge.types import Image
 
 
