@@ -223,8 +223,8 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
             tiff_head((256, 30_000), (257, 30_000)),
             tiff_head((256, 10), (257, 10), (322, 16_384), (323, 16_384)),
         ],
-        ids=["jpeg", "png", "png of 16 bits", "gif", "bmp", "old bmp", "pbm", "ppm of 16 bits", "webp",
-             "animated webp", "lossy webp", "tiff", "tiles of a small tiff"],
+        ids=["jpeg", "png", "png of 16 bits", "gif", "bmp", "old bmp", "pbm", "ppm of 16 bits",
+             "webp", "animated webp", "lossy webp", "tiff", "tiles of a small tiff"],
     )  # fmt: skip
     def test_the_declared_size_is_enough(self, data: bytes) -> None:
         with pytest.raises(PictureError, match=r"\d+x\d+ pixels are too many"):
