@@ -93,7 +93,7 @@ def essence(data: bytes) -> bytes | None:
     """
     kept, at = [data[:8]], 8
     for _ in range(MOST_CHUNKS):
-        length = int.from_bytes(data[at : at + 4])
+        length = int.from_bytes(data[at : at + 4], "big")
         kind, end = data[at + 4 : at + 8], at + 12 + length
         if end > len(data):
             return None

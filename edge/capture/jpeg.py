@@ -35,7 +35,11 @@ cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # its lines n
 
 
 class PictureError(Exception):
-    """The bytes are no picture that can be read here: why."""
+    """The bytes are no picture that can be read here: why, where that is known."""
+
+    def after(self, said: str) -> str:
+        """A sentence, and the reason behind it."""
+        return f"{said}: {self}" if self.args else said
 
 
 def from_jpeg(data: bytes, request: Request) -> tuple[Image, Layout]:
@@ -46,7 +50,7 @@ def from_jpeg(data: bytes, request: Request) -> tuple[Image, Layout]:
     try:
         return decode(data, request.width), "bgr"
     except PictureError as error:
-        raise TransientError(f"{request.shown}: sends what is not a picture: {error}") from None
+        raise TransientError(error.after(f"{request.shown}: sends what is not a picture")) from None
 
 
 def decoded(data: bytes, width: int = 0) -> Image | None:
@@ -67,7 +71,7 @@ def decode(data: bytes, width: int = 0) -> Image:
     data = data.lstrip(BLANKS)
     header = read_header(data)
     if header is None:
-        raise PictureError("it begins like none that is known")
+        raise PictureError
     flag = cv2.IMREAD_COLOR if header.sample_bytes != 2 else cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
     size = header.rows * header.columns * header.sample_bytes * header.canvases
     if header.reducible:

@@ -113,7 +113,7 @@ class NewPictures:
             self._taken = {path: self._taken[path] for path in now if path in self._taken}
             fresh = [path for path in now if now[path] != self._taken.get(path)]
             for path in sorted(fresh, key=lambda path: (now[path].changed_ns, path)):
-                image = self._take(path, before.get(path))
+                image = self._take(path, now[path], before.get(path))
                 if image is not None:
                     now_s = time.monotonic()
                     origin = self._place.name(path)
@@ -133,7 +133,7 @@ class NewPictures:
                 continue
         return there
 
-    def _take(self, path: Path, before: _Version | None) -> Image | None:
+    def _take(self, path: Path, now: _Version, before: _Version | None) -> Image | None:
         """The picture once it is whole: its end has come, or nothing since the look before."""
         try:
             with path.open("rb") as file:
@@ -141,7 +141,13 @@ class NewPictures:
                 data = file.read(LARGEST_BYTES + 1)
                 if version != _version(os.fstat(file.fileno())):
                     return None
-        except OSError:
+        except PermissionError as error:
+            if now == before:  # some uploads are opened to others when they are whole
+                self._taken[path] = now
+                self.skipped += 1
+                log.warning("%s: skipped: cannot be read: %s", shown(str(path)), error.strerror)
+            return None
+        except OSError:  # gone meanwhile, or the share answers no more
             return None
         if version == self._taken.get(path) or not (is_complete(data) or version == before):
             return None
@@ -231,6 +237,6 @@ def _decoded(path: Path, data: bytes) -> Image | None:
     try:
         return decode(data)
     except PictureError as error:
-        name = shown(str(path))
-        log.warning("%s: skipped: not a readable picture (%d bytes): %s", name, len(data), error)
+        why = error.after(f"not a readable picture ({len(data)} bytes)")
+        log.warning("%s: skipped: %s", shown(str(path)), why)
         return None

@@ -131,7 +131,7 @@ class TestKinds:
 
     @pytest.mark.parametrize("kind", ["AVIF", "JPEG2000"])
     def test_a_kind_whose_size_nobody_can_tell_is_refused(self, kind: str) -> None:
-        with pytest.raises(PictureError, match="begins like none"):
+        with pytest.raises(PictureError, match=r"^$"):
             decode(Pillow().write("RGB", kind))
 
 
