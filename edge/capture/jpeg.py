@@ -81,7 +81,7 @@ def decode(data: bytes, width: int = 0) -> Image:
         raise PictureError(f"{header.columns}x{header.rows} pixels are too many")
     pixels = _pixels(essence(data) if header.kind == "png" else data, flag)
     if pixels is None and header.kind == "jpeg":
-        pixels = _without_end(data, flag)
+        pixels = _without_end(data, flag, header.rows)
     if pixels is None:
         raise PictureError("it is damaged or cut off")
     return scaled(_eight_bits(pixels), width)
@@ -106,18 +106,23 @@ def _pixels(data: bytes | None, flag: int) -> npt.NDArray[Any] | None:
         return None
 
 
-def _without_end(data: bytes, flag: int) -> npt.NDArray[Any] | None:
-    """A JPEG whose last bytes are missing; None where more is missing than a few rows.
+def _without_end(data: bytes, flag: int, rows: int) -> npt.NDArray[Any] | None:
+    """A JPEG of so many rows whose last bytes are missing; None if more is than a few rows.
 
     Decoders fill what is missing with grey. So it is decoded twice, once with other data after
     its own: down to where both are the same, the picture is there.
     """
-    grey, filled = _pixels(data + END, flag), _pixels(data + FILLER + END, flag)
+    lying = flag | cv2.IMREAD_IGNORE_ORIENTATION
+    grey, filled = _pixels(data + END, lying), _pixels(data + FILLER + END, lying)
     if grey is None or filled is None:
         return None
     differ = np.flatnonzero((grey != filled).any(axis=(1, 2)))
-    lacking = len(grey) - int(differ[0]) if len(differ) else 0
-    return grey if lacking <= max(LACKING_ROWS, LACKING * len(grey)) else None
+    lacking = 1 - differ[0] / len(grey) if len(differ) else 0.0
+    return (
+        _pixels(data + END, flag)
+        if lacking <= min(0.5, max(LACKING_ROWS / rows, LACKING))
+        else None
+    )
 
 
 def _eight_bits(pixels: npt.NDArray[Any]) -> Image:

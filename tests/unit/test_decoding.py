@@ -160,9 +160,14 @@ class TestOddJpegs:
         image = decode(self.WHOLE[:-less])
         assert np.array_equal(image[:222], decode(self.WHOLE)[:222])
 
+    @pytest.mark.parametrize("width", [0, 40])
     @pytest.mark.parametrize("share", [0.1, 0.5, 0.85])
-    def test_half_a_picture_is_none(self, share: float) -> None:
-        assert decoded(self.WHOLE[: int(len(self.WHOLE) * share)]) is None
+    def test_half_a_picture_is_none(self, share: float, width: int) -> None:
+        assert decoded(self.WHOLE[: int(len(self.WHOLE) * share)], width) is None
+
+    def test_one_that_lies_on_its_side_may_lack_as_much(self) -> None:
+        turned = self.WHOLE[:2] + exif(6) + self.WHOLE[2:-10]
+        assert np.array_equal(decode(turned), np.rot90(decode(self.WHOLE[:-10]), -1))
 
     @pytest.mark.parametrize("lying", [(4000, 1000), (1000, 4000)])
     def test_one_that_lies_on_its_side_is_scaled_by_its_upright_width(
