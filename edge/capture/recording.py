@@ -121,21 +121,23 @@ class Clock:
         self._frame_s = frame_s
         self._breaking = breaking
         self._last_s: float | None = None
-        self._now_s = 0.0
+        self._ahead_s = 0.0
         self.broken = False
 
     def at(self, time_s: float | None) -> float:
         """Of the next frame; one without a time comes a frame after the one before."""
         if self._last_s is None:
             self._last_s = time_s or 0.0
+            self._ahead_s = -self._last_s
             return 0.0
-        step_s = self._frame_s if time_s is None else time_s - self._last_s
-        self._last_s += step_s
+        if time_s is None:
+            time_s = self._last_s + self._frame_s
+        step_s = time_s - self._last_s
         if step_s < 0 or (self._breaking and step_s > BREAK_S):
             self.broken = True
-            step_s = self._frame_s
-        self._now_s += step_s
-        return self._now_s
+            self._ahead_s += self._frame_s - step_s
+        self._last_s = time_s
+        return time_s + self._ahead_s
 
 
 def _opened(path: Path) -> av.container.InputContainer:
