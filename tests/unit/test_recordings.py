@@ -5,6 +5,7 @@ import random
 import resource
 import struct
 from collections.abc import Iterable
+from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 
 from edge.capture.display import Display
 from edge.capture.due import Due
-from edge.capture.recording import Clock
+from edge.capture.recording import Clock, Recording
 from edge.errors import FatalError, TransientError
 from edge.sources.video import Video
 from edge.types import Image
@@ -254,3 +255,27 @@ class TestOddFiles:
         with pytest.raises(TransientError, match=r"v\.gif: none of its frames can be decoded"):
             list(Video(path))
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_frames_are_those_that_a_full_decode_would_pick(tmp_path: Path, seed: int) -> None:
+    """Whatever the codec refers to, in every container, with even and uneven times."""
+    chance = random.Random(seed)
+    rate, count = chance.choice([5, 12, 25, 30]), chance.randrange(20, 120)
+    uneven = [0, *(chance.choice([20, 40, 40, 200, 1500]) for _ in range(count - 1))]
+    moments = [sum(uneven[: number + 1]) for number in range(count)]
+    path = film(
+        tmp_path / f"v.{chance.choice(['mp4', 'mkv', 'ts'])}", plain(count), rate,
+        options={"bf": str(chance.randrange(17)), "g": str(chance.choice([5, 30, 300])),
+                 "b-pyramid": chance.choice(["none", "normal"]), "b_strategy": "0"},
+        times=moments if chance.random() < 0.5 else None,
+    )  # fmt: skip
+    everything = list(Video(path))
+    fps = chance.choice([0.2, 1, 2, 3.3, 7, 10])
+    with closing(Recording(path, 0, 1 / fps)) as recording:
+        due = recording.due
+    right = [frame for frame in everything if due.takes(frame.mono_s)]
+    taken = list(Video(path, fps))
+    assert [frame.mono_s for frame in taken] == [frame.mono_s for frame in right]
+    for one, other in zip(taken, right, strict=True):
+        assert np.array_equal(one.image, other.image), "the same pixels"
