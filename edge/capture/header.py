@@ -121,7 +121,8 @@ def _jpeg(data: bytes) -> Header | None:
         elif kind == SCAN:
             # libjpeg keeps all coefficients of a picture whose channels come one after another
             reducible = reducible and body[0] == channels
-            return Header("jpeg", *size, reducible=reducible, orientation=orientation)
+            canvases = 2 if channels > 3 and not reducible else 1
+            return Header("jpeg", *size, 1, reducible, orientation, canvases)
     return None
 
 

@@ -250,6 +250,12 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
         image.save(file, "PNG", save_all=True, append_images=[image.rotate(90)])
         assert np.array_equal(decode(file.getvalue()), gradient()[:, :, ::-1])
 
+    def test_a_progressive_jpeg_of_four_inks_is_held_twice(self) -> None:
+        data = Pillow().write("CMYK", "JPEG", progressive=True)
+        header = read_header(data)
+        assert header is not None and (header.canvases, header.reducible) == (2, False)
+        assert decode(data).shape == (48, 64, 3)
+
     def test_a_camera_that_sends_one_is_told_so(self) -> None:
         request = Request("http", "http://camera/", "http://camera/", 640, 0.0, 5.0)
         with pytest.raises(TransientError, match=r"camera/: sends .* 30000x9999 pixels are"):
