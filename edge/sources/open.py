@@ -73,7 +73,7 @@ def _open(config: SourceConfig, known: Known) -> Source:
         case "file":
             return Video(Path(rest), config.fps, width(config))
         case "demo":
-            return demo(address.shown, dict(parse_qsl(rest.removeprefix("?"))))
+            return demo(address.shown, dict(parse_qsl(rest.removeprefix("?"))), config.fps)
         case _:
             return Camera(asked(config, known), known)
 
