@@ -87,9 +87,10 @@ class Pipeline:
     def _observe(self, made: _Prepared) -> Observation:
         """The frame under the look that holds; where that changes meanwhile, once more."""
         told: tuple[Event, ...] = ()
+        detections: tuple[Detection, ...] = ()
         while True:
             told += self._turn()
-            look, infer_s, detections = self._looking, 0.0, ()
+            look, infer_s = self._looking, 0.0
             if made.look is not look:
                 made = self._prepare(made.frame, look, None)
             if made.tensor is None:

@@ -61,8 +61,7 @@ def run(json_lines: bool, verbose: bool, config: Path | None, **flags: Any) -> N
     if config is not None:
         daemon.reread = lambda: configuration.load(config, flagged)
         on_signal(daemon.reload_asked, signal.SIGHUP)
-    while (summary := daemon.run(stop)) and daemon.successor is not None and not stop.is_set():
-        daemon = daemon.successor
+    summary = daemon.run(stop)
     for number in (signal.SIGTERM, signal.SIGINT):  # all is done: a late one changes nothing
         signal.signal(number, signal.SIG_IGN)
     for name, source in summary.sources.items():

@@ -3,7 +3,7 @@
 from itertools import count
 
 from edge import model
-from edge.config import Config
+from edge.config import Config, SourceConfig
 from edge.daemon import scene
 from edge.errors import FatalError
 from edge.events import RuleBook
@@ -12,6 +12,7 @@ from edge.flatbuffer import preflight, schema
 from edge.model import Model
 from edge.runtime.delegates import parse
 from edge.sources import open_source
+from edge.sources.ask import canonical
 
 
 def look_over(config: Config) -> tuple[Model, dict[str, RuleBook]]:
@@ -23,6 +24,9 @@ def look_over(config: Config) -> tuple[Model, dict[str, RuleBook]]:
         raise FatalError("model.path: is missing: give --model or set it in edge.toml")
     if not config.source:
         raise FatalError("source: is missing: give --source or set [source.NAME] in edge.toml")
+    for name, section in config.source.items():
+        _in_words_right(section)
+        scene.keeps_hours(name, section, scene.lives(section))
     loaded = model.load(config.model.path)
     contract = loaded.contract
     books = {name: scene.book(contract, config) for name in config.source}
@@ -49,3 +53,10 @@ def examine(config: Config) -> Model:
         scene.keeps_hours(name, section, open_source(section).live)
     access.password(config.mqtt)
     return loaded
+
+
+def _in_words_right(section: SourceConfig) -> None:
+    """Raises FatalError for an address that is none. Whether a folder or a file is there is not
+    the configuration's matter: it may come."""
+    if not canonical(section.uri).startswith(("dir:", "file:")):
+        open_source(section)

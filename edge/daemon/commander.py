@@ -1,6 +1,6 @@
 """Checked commands -> what they do to the workers, the outbox and the configuration."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from edge.daemon.worker import Worker
@@ -21,13 +21,14 @@ class Commander:
     def __init__(
         self,
         asked: Commands,
-        workers: list[Worker],
-        rules: dict[str, dict[str, Rule]],
+        workers: Mapping[str, Worker],
+        rules: Mapping[str, dict[str, Rule]],
         outbox: Outbox,
     ) -> None:
-        """`rules` by source and label: what a threshold changes, while it is in use."""
+        """`rules` by source and label: what a threshold changes, while it is in use. A reload
+        changes both mappings in place."""
         self._asked = asked
-        self._workers = {worker.name: worker for worker in workers}
+        self._workers = workers
         self._rules = rules
         self._outbox = outbox
 

@@ -11,6 +11,7 @@ from edge.model import Contract
 from edge.motion import MotionGate, MotionRule
 from edge.scene import EventsConfig, MotionConfig, RuleConfig, ViewConfig, minutes
 from edge.schedule import Schedule
+from edge.sources.ask import canonical
 from edge.summary import Tally
 from edge.track import Tracker, TrackRule
 from edge.view import View, ViewRule
@@ -115,6 +116,18 @@ def schedule(config: Config, source: str) -> Schedule | None:
             f"source.{source}.schedule: sunrise and sunset need site.latitude and site.longitude"
         )
     return Schedule(section, site)
+
+
+def cools_down(rules: RuleBook) -> bool:
+    """Whether the end of a story keeps its label quiet at any time of the day."""
+    books = (rules.always, *(profile.rules for profile in rules.profiles))
+    return any(rule.cooldown_s > 0 for book in books for rule in book.values())
+
+
+def lives(section: SourceConfig) -> bool:
+    """Whether a source is a camera or a watched folder, which come back by themselves."""
+    scheme, _, rest = canonical(section.uri).partition(":")
+    return rest.endswith("?watch") if scheme == "dir" else scheme != "file"
 
 
 def keeps_hours(source: str, section: SourceConfig, live: bool) -> None:

@@ -36,6 +36,7 @@ __all__ = [
     "Runtime",
     "Setup",
     "open_runtime",
+    "start",
 ]
 
 log = logging.getLogger(__name__)
@@ -280,6 +281,10 @@ def open_runtime(
     Crashes are remembered in `state_dir`. Raises FatalError where the model is not sound or no
     delegate is left, with every reason.
     """
-    setup = Setup(model, delegates, limits, state_dir)
+    return start(Setup(model, delegates, limits, state_dir))
+
+
+def start(setup: Setup) -> Runtime:
+    """The same, by the setup."""
     look_over(setup)
     return Runtime(setup)
