@@ -131,7 +131,7 @@ class Runtime:
         or `then` raises that; what ran before runs on then. Raises NoDelegateError where it
         cannot.
         """
-        look_over(setup)
+        look_over(setup, tried=setup.model is self.setup.model)
         with self._door, self._turns:
             before = self.setup
             self._change(setup)

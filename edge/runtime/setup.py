@@ -71,8 +71,8 @@ class ExchangedError(TransientError):
     """The tensor was made for a model that does not run here any more."""
 
 
-def look_over(setup: Setup) -> None:
-    """Pre-flight, then a first load in a child process. Raises FatalError."""
+def look_over(setup: Setup, tried: bool = False) -> None:
+    """Pre-flight, then, unless it was tried, a first load in a child process. Raises FatalError."""
     model = setup.model
     edgetpu = any(name.startswith("edgetpu") for name in setup.delegates)
     compiled = (schema.EDGETPU,) if edgetpu else ()
@@ -80,5 +80,5 @@ def look_over(setup: Setup) -> None:
         custom = preflight.check(model.flatbuffer, (schema.POSTPROCESS, *compiled))
     except FatalError as error:
         raise FatalError(f"{model.path}: {error}; copy or convert it again") from None
-    if schema.EDGETPU not in custom:  # else only its own delegate can run it
+    if not tried and schema.EDGETPU not in custom:  # else only its own delegate can run it
         try_out(str(model.path), model.flatbuffer)
