@@ -1,6 +1,7 @@
 """One of the daemon's duties: what it raises by mistake is said, and the others go on."""
 
 import logging
+import threading
 from collections.abc import Callable
 
 from edge.daemon.complaints import Complaints
@@ -29,6 +30,18 @@ class Chore:
             return False
 
 
-def unexpected(error: Exception) -> str:
+def say_deaths() -> None:
+    """From now on a thread that ends by a mistake says so in one line."""
+
+    def say(died: threading.ExceptHookArgs) -> None:
+        name = died.thread.name if died.thread else "?"
+        if died.exc_value is not None:
+            log.debug("thread %s", name, exc_info=died.exc_value)
+        log.error("thread %s ended: %s", name, unexpected(died.exc_value))
+
+    threading.excepthook = say
+
+
+def unexpected(error: BaseException | None) -> str:
     """What was not raised on purpose, in one line."""
     return shown(f"unexpected {type(error).__name__}: {error}")

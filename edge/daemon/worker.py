@@ -9,6 +9,7 @@ from threading import Event, Lock, Thread
 from edge.capture.wire import patience_s
 from edge.config import SourceConfig
 from edge.daemon import scene
+from edge.daemon.chore import unexpected
 from edge.daemon.complaints import Complaints
 from edge.daemon.pulse import Pulse
 from edge.daemon.reporter import Reporter
@@ -195,8 +196,7 @@ class Worker:
             kind = FatalError if isinstance(error, FatalError) else TransientError
             return kind(shown(str(error), LONGEST_REASON))
         log.debug("source %s", self.name, exc_info=error)
-        what = shown(f"{type(error).__name__}: {error}")
-        return TransientError(f"unexpected {what}; please report it with the output of --verbose")
+        return TransientError(f"{unexpected(error)}; please report it with the output of --verbose")
 
     def _read(self, source: Source) -> None:
         """Raises what the source fails with; open stories are ended either way."""

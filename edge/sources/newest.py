@@ -5,7 +5,8 @@ import time
 from collections.abc import Callable, Iterator
 from threading import Condition, Event, Thread
 
-from edge.errors import HedgerowError
+from edge.errors import HedgerowError, TransientError
+from edge.text import shown
 from edge.types import Frame
 
 
@@ -55,6 +56,8 @@ class Newest:
                     self._changed.notify_all()
         except HedgerowError as error:
             self._error = error
+        except Exception as error:  # noqa: BLE001  it is the reader's: raised there
+            self._error = TransientError(shown(f"unexpected {type(error).__name__}: {error}"))
         with self._changed:
             self._over = True
             self._changed.notify_all()

@@ -38,7 +38,8 @@ class Figures:
     threads: tuple[int, int] = (0, 0)
     """Before the first round of reloads... and after the last."""
     descriptors: tuple[int, int] = (0, 0)
-    memory_kb: tuple[int, int] = (0, 0)
+    memory_kb: list[int] = field(default_factory=list)
+    """Before, after every third round, and at the end."""
     delegates: Counter[str] = field(default_factory=Counter)
     """By name, in how many reports it was loaded."""
     answers: Counter[str] = field(default_factory=Counter)
@@ -137,6 +138,9 @@ def run(folder: Path, broker: Mosquitto, delegate: str, count: int) -> Figures:
             for number in range(count):
                 if number == min(ROUND, count // 2):
                     before = _settled(field)
+                    figures.memory_kb.append(before[2])
+                elif number > ROUND and number % (3 * ROUND) == 0:
+                    figures.memory_kb.append(field.held()[2])
                 _reload(field, number % ROUND, figures)
             field.write(0)
             field.ask("reload")
@@ -145,7 +149,8 @@ def run(folder: Path, broker: Mosquitto, delegate: str, count: int) -> Figures:
             figures.status = field.end()
             field.log.close()
         time.sleep(0.5)
-    (figures.threads, figures.descriptors, figures.memory_kb) = zip(before, after, strict=True)
+    figures.threads, figures.descriptors = (before[0], after[0]), (before[1], after[1])
+    figures.memory_kb.append(after[2])
     _judge(field.events, figures)
     return figures
 
