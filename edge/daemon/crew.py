@@ -61,6 +61,12 @@ class Crew:
                 worker.thread.start()
         self._began = config
 
+    def say_again(self) -> None:
+        """What is retained, to a broker that may not know it."""
+        for worker in self.all:
+            self._feed.available(worker.name, worker.stats.online)
+            self._feed.state(worker.name, time.time())
+
     def end(self) -> None:
         """All of them, with the ends of their stories."""
         for worker in self.workers.values():

@@ -195,15 +195,23 @@ class Daemon:
         if config.device != before.device:
             self._crew.end()  # stories end under the name under which they began
             self._crew.workers.clear()
+        client, refused = self._ways.client, None
         with self._feed.changing():
             try:
                 with exchanged(self._outlets.differing(config), before, config):
                     self._turn_to(after)
-            finally:
-                self._ways = self._outlets.ways
-                self._feed.follow(self._identity(), self._ways, self._says())
-                self._changes = self._runtime.changes
+            except LostError:
+                raise
+            except HedgerowError as error:
+                refused = error
+            self._ways = self._outlets.ways
+            self._feed.follow(self._identity(), self._ways, self._says())
+            self._changes = self._runtime.changes
         self._settle()
+        if self._ways.client is not client:
+            self._crew.say_again()
+        if refused is not None:
+            raise refused
 
     def _turn_to(self, plan: looks.Plan) -> None:
         """The interpreter is kept where neither model nor [runtime] changed."""

@@ -273,10 +273,9 @@ def test_a_reader_that_does_not_get_its_next_item_can_be_ended(tmp_path: Path) -
 
     ahead = Ahead(items())
     got: list[int] = []
-    thread = Thread(target=lambda: got.extend(ahead))
+    thread = Thread(target=lambda: [got.append(item) for item in ahead])
     thread.start()
-    until(lambda: got == [] and thread.is_alive())
-    time.sleep(0.1)
+    until(lambda: got == [1])
     ahead.stop()
     thread.join(2)
     hangs.set()
