@@ -42,7 +42,8 @@ def run(json_lines: bool, verbose: bool, config: Path | None, **flags: Any) -> N
     edge run --source dir:pictures --model model.tflite --json
     edge run --config /etc/hedgerow/edge.toml
 
-    SIGHUP: read the configuration again; a wrong one is refused, and the old one goes on.
+    SIGHUP reloads the configuration and exchanges what changed. An invalid one is rejected and the
+    current one stays in force.
     """
     level = logging.DEBUG if verbose else logging.WARNING if json_lines else logging.INFO
     logging.getLogger().setLevel(level)

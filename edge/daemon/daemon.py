@@ -29,6 +29,7 @@ from edge.feed import payloads
 from edge.feed.clock import Clock
 from edge.feed.feed import Feed, Identity
 from edge.feed.ways import Ways
+from edge.health import heap
 from edge.runtime.runtime import NoDelegateError, start
 
 log = logging.getLogger(__name__)
@@ -186,6 +187,7 @@ class Daemon:
             except Exception as error:
                 log.debug("the reload failed", exc_info=True)
                 raise TransientError(unexpected(error)) from None
+        heap.trim()
         log.info("the configuration is read again")
         self._vitals.ready()
 

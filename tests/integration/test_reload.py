@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from edge.config import MqttConfig
 from edge.feed.message import Message
+from edge.feed.mqtt import MqttClient
 from tests.benchmarks import reloads
 from tests.conftest import Mosquitto, edge_command
 from tests.integration.test_feed_commands import TOPIC, Field
@@ -153,3 +155,35 @@ def test_reloads_on_an_exclusive_accelerator_are_flat_and_lose_nothing(
     assert figures.descriptors[0] == figures.descriptors[1]
     assert (figures.gaps, figures.twice, figures.open_stories, figures.status) == (0, 0, 0, 0)
     assert figures.events > 0
+
+
+@pytest.mark.usefixtures("demo_photographs")
+def test_every_story_has_its_end_however_slow_the_model(
+    tmp_path: Path, mosquitto: Mosquitto, vww: Path, delegate: Callable[..., str]
+) -> None:
+    """Three cameras wait for one model of five frames a second when SIGTERM comes."""
+    config, told = tmp_path / "edge.toml", []
+    config.write_text(
+        f'device = "field"\n[model]\npath = "{vww}"\n[mqtt]\nbroker = "{mosquitto.address}"\n'
+        f'[runtime]\ndelegates = ["{delegate(mode="slow")}"]\n'
+        "[events]\nconfirm = 1\nenter = 0.0\n"
+        + "".join(f'[source.{name}]\nuri = "demo:"\n' for name in "abc")
+    )
+    client = MqttClient(MqttConfig(broker=mosquitto.address), "")
+    client.listen("hedgerow/field/+/event", lambda m: told.append(json.loads(m.payload)))
+    with client:
+        assert client.connected.wait(5)
+        daemon = subprocess.Popen(edge_command("run", "--config", config), stderr=subprocess.PIPE)
+        until_s = time.monotonic() + 30
+        while {e["source"] for e in told} != {"a", "b", "c"} and time.monotonic() < until_s:
+            time.sleep(0.02)
+        daemon.terminate()
+        asked_s = time.monotonic()
+        _, errors = daemon.communicate(timeout=20)
+        took_s = time.monotonic() - asked_s
+        time.sleep(0.3)
+    assert daemon.returncode == 0, errors
+    begun = {e["id"] for e in told if e["event_type"] == "start"}
+    ended = [e["id"] for e in told if e["event_type"] == "end"]
+    assert begun and sorted(begun) == sorted(ended)
+    assert took_s < 4.0
