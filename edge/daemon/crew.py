@@ -28,7 +28,8 @@ class Crew:
         self._memory = memory
         self._feed = feed
         self._began: Config | None = None
-        """What the workers are equipped from."""
+        """What the workers are equipped from, beside..."""
+        self._recorder: Recorder | None = None
         self.workers: dict[str, Worker] = {}
         """Always the same mapping: who holds it sees every change."""
 
@@ -59,13 +60,19 @@ class Crew:
             if name not in self.workers:
                 self.workers[name] = worker
                 worker.thread.start()
-        self._began = config
+        self._began, self._recorder = config, recorder
 
     def say_again(self) -> None:
         """What is retained, to a broker that may not know it."""
         for worker in self.all:
             self._feed.available(worker.name, worker.stats.online)
             self._feed.state(worker.name, time.time())
+
+    def excuse(self) -> None:
+        """They waited for us: none of them stood still by itself."""
+        for worker in self.all:
+            if worker.thread.is_alive():
+                worker.pulse.beat()
 
     def end(self) -> None:
         """All of them, with the ends of their stories."""
@@ -117,7 +124,7 @@ class Crew:
         reporter.publish_s = new.summary.publish_s
         if recorder is None:
             reporter.record = None
-        elif reporter.record is None or old is None or new.record != old.record:
+        elif reporter.record is None or recorder is not self._recorder:
             reporter.record = SourceRecorder(new.record, worker.name, recorder)
 
 

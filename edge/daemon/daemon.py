@@ -187,7 +187,9 @@ class Daemon:
             except Exception as error:
                 log.debug("the reload failed", exc_info=True)
                 raise TransientError(unexpected(error)) from None
-        heap.trim()
+            finally:
+                heap.trim()
+                self._crew.excuse()
         log.info("the configuration is read again")
         self._vitals.ready()
 

@@ -31,6 +31,11 @@ class Memory:
         self._due_s = 0.0
         if path is not None:
             self._read(path)
+        else:
+            log.warning(
+                "there is no home directory: pauses and cool-downs last until the next start only; "
+                "set outbox.folder or STATE_DIRECTORY"
+            )
         self._written = self._content()
 
     def paused(self, source: str) -> bool:
@@ -125,9 +130,4 @@ def state_folder() -> Path | None:
 def path_for(config: Config) -> Path | None:
     """The device's own file, beside its outbox."""
     where = config.outbox.folder or state_folder()
-    if where is None:
-        log.warning(
-            "there is no home directory: pauses and cool-downs last until the next start only; "
-            "set outbox.folder or STATE_DIRECTORY"
-        )
     return where / f"{config.device}.state.json" if where else None

@@ -88,7 +88,7 @@ def test_frames_that_were_not_inferred_have_no_latency_but_count() -> None:
 def test_what_was_dropped_before_a_source_was_opened_anew_still_counts() -> None:
     source = SourceStats()
     first = SimpleNamespace(dropped=7, skipped=1, live=True)
-    source.settle(first)  # type: ignore[arg-type]
+    source.settle(first)
     again = SimpleNamespace(dropped=2, skipped=0, live=True)
-    found = source.status(again)  # type: ignore[arg-type]
+    found = source.status(again)
     assert (found.dropped, found.skipped) == (9, 1)

@@ -185,7 +185,7 @@ def test_a_sink_that_raises_costs_its_own_lines_only(
 def test_a_duty_of_the_daemon_that_raises_is_said_once_and_done_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    done = []
+    done: list[int] = []
 
     def duty() -> bool:
         done.append(len(done))
@@ -273,7 +273,7 @@ def test_a_reader_that_does_not_get_its_next_item_can_be_ended(tmp_path: Path) -
 
     ahead = Ahead(items())
     got: list[int] = []
-    thread = Thread(target=lambda: [got.append(item) for item in ahead])
+    thread = Thread(target=lambda: [*map(got.append, ahead)])
     thread.start()
     until(lambda: got == [1])
     ahead.stop()
