@@ -17,7 +17,6 @@ import cv2
 import numpy as np
 
 from edge.scene import RecordConfig
-from edge.text import shown
 from edge.types import Event, Frame, Image
 
 log = logging.getLogger(__name__)
@@ -77,9 +76,9 @@ class Recorder:
                 if self._room():
                     _write(path, content)
                 self._clean(time.time())
-            except Exception as error:  # noqa: BLE001  a thread that dies would record nothing more
+            except (OSError, cv2.error) as error:
                 self.dropped += 1
-                log.warning("%s: cannot be written: %s", path, shown(str(error)))
+                log.warning("%s: cannot be written: %s", path, error)
 
     def _room(self) -> bool:
         """Whether the disk keeps what it must keep free."""

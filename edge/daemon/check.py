@@ -12,7 +12,6 @@ from edge.flatbuffer import preflight, schema
 from edge.model import Model
 from edge.runtime.delegates import parse
 from edge.sources import open_source
-from edge.sources.ask import canonical
 
 
 def look_over(config: Config) -> tuple[Model, dict[str, RuleBook]]:
@@ -58,5 +57,5 @@ def examine(config: Config) -> Model:
 def _in_words_right(section: SourceConfig) -> None:
     """Raises FatalError for an address that is none. Whether a folder or a file is there is not
     the configuration's matter: it may come."""
-    if not canonical(section.uri).startswith(("dir:", "file:")):
+    if not scene.of_files(section):
         open_source(section)

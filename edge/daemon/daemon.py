@@ -199,14 +199,15 @@ class Daemon:
         if config.device != before.device:
             self._crew.end()  # stories end under the name under which they began
             self._crew.workers.clear()
-        client, refused = self._ways.client, None
+        client = self._ways.client
+        refused: Exception | None = None
         with self._feed.changing():
             try:
                 with exchanged(self._outlets.differing(config), before, config):
                     self._turn_to(after)
             except LostError:
                 raise
-            except HedgerowError as error:
+            except Exception as error:  # noqa: BLE001  raised once all is connected again
                 refused = error
             self._ways = self._outlets.ways
             self._feed.follow(self._identity(), self._ways, self._says())

@@ -20,17 +20,17 @@ from edge.feed.ways import Ways, open_ways
 from edge.record import Recorder
 
 
-class Careful:
-    """A sink whose mistakes cost its own lines only."""
+class File(JsonFile):
+    """The file's mistakes cost its own lines only, never a source."""
 
-    def __init__(self, sink: Sink, name: str) -> None:
-        self._sink = sink
-        self._complaints = Complaints(name)
+    def __init__(self, config: FileConfig) -> None:
+        super().__init__(config)
+        self._complaints = Complaints("file.path")
 
     def publish(self, message: Message) -> None:
-        """As the sink does."""
+        """As any file."""
         try:
-            self._sink.publish(message)
+            super().publish(message)
         except Exception as error:  # noqa: BLE001  a source must not end for it
             self._complaints.fails(unexpected(error), "lines are lost")
 
@@ -110,8 +110,8 @@ def _file(config: Config) -> Iterator[tuple[Sink, ...]]:
     if config.file.path is None:
         yield ()
         return
-    with closing(JsonFile(config.file)) as file:
-        yield (Careful(file, "file.path"),)
+    with closing(File(config.file)) as file:
+        yield (file,)
 
 
 @contextmanager

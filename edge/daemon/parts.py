@@ -52,7 +52,7 @@ class LostError(TransientError):
 @contextmanager
 def exchanged(parts: Sequence[Part[Any]], before: Config, after: Config) -> Iterator[None]:
     """`parts` are taken from the configuration `after`; where one of them or the body of `with`
-    raises a HedgerowError, from `before` again.
+    raises, from `before` again.
 
     Raises LostError where that fails too.
     """
@@ -62,7 +62,7 @@ def exchanged(parts: Sequence[Part[Any]], before: Config, after: Config) -> Iter
             begun.append(part)
             part.take(after)
         yield
-    except HedgerowError:
+    except Exception:
         try:
             for part in begun:
                 part.take(before)

@@ -126,8 +126,12 @@ def cools_down(rules: RuleBook) -> bool:
 
 def lives(section: SourceConfig) -> bool:
     """Whether a source is a camera or a watched folder, which come back by themselves."""
-    scheme, _, rest = canonical(section.uri).partition(":")
-    return rest.endswith("?watch") if scheme == "dir" else scheme != "file"
+    return not of_files(section) or canonical(section.uri).endswith("?watch")
+
+
+def of_files(section: SourceConfig) -> bool:
+    """Whether it is a folder or a video, which may be missing for now."""
+    return canonical(section.uri).startswith(("dir:", "file:"))
 
 
 def keeps_hours(source: str, section: SourceConfig, live: bool) -> None:

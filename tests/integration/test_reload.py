@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from edge.config import MqttConfig
@@ -131,6 +133,31 @@ def test_what_cannot_be_opened_is_refused_and_the_daemon_goes_on(
     assert field.ask("reload")["ok"]
     field.wait("hedgerow/field/cam/event", lambda _: True, 30)
     assert "hedgerow.event/1" in lines.read_text()
+
+
+def test_a_source_that_is_not_there_is_its_own_matter(field: Field, tmp_path: Path) -> None:
+    share = tmp_path / "share"
+    with field.config.open("a") as config:
+        config.write(
+            f'[source.share]\nuri = "dir:{share}?watch"\n'
+            f'[source.film]\nuri = "file:{tmp_path}/film.mp4"\n'
+        )
+    assert field.ask("reload")["ok"]
+    assert holds(lambda: online(field), 1.0)
+    sources = field.sources()
+    for name in ("share", "film"):
+        assert sources[name]["state"] == "offline"
+        assert str(tmp_path / name) in sources[name]["reason"], sources[name]
+    share.mkdir()
+    until_s = time.monotonic() + 20
+    while not online(field, "share"):
+        assert time.monotonic() < until_s
+        cv2.imwrite(str(share / f"{time.monotonic_ns()}.png"), np.zeros((96, 96, 3), np.uint8))
+        time.sleep(0.5)
+    configure(field, lambda text: text.replace("file:", "flie:"))
+    answer = field.ask("reload")
+    assert not answer["ok"] and "flie:" in answer["error"]
+    assert online(field) and online(field, "share")
 
 
 def test_another_broker_section_takes_the_retained_state_along(field: Field) -> None:
