@@ -126,7 +126,8 @@ def cools_down(rules: RuleBook) -> bool:
 
 def lives(section: SourceConfig) -> bool:
     """Whether a source is a camera or a watched folder, which come back by themselves."""
-    return not of_files(section) or canonical(section.uri).endswith("?watch")
+    uri = canonical(section.uri)
+    return not of_files(section) or (uri.startswith("dir:") and uri.endswith("?watch"))
 
 
 def of_files(section: SourceConfig) -> bool:

@@ -155,7 +155,7 @@ def test_the_camera_s_thread_hands_over_whatever_it_raises() -> None:
     def grab(stopped: Event) -> Iterator[Frame]:
         raise UnicodeDecodeError("utf-8", b"\xe4", 0, 1, "invalid")
 
-    with pytest.raises(TransientError, match="codec can't decode"):
+    with pytest.raises(TransientError):
         list(Newest(grab))
 
 
