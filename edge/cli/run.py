@@ -55,8 +55,10 @@ def run(json_lines: bool, verbose: bool, config: Path | None, **flags: Any) -> N
     from edge import config as configuration
     from edge.daemon import Daemon
     from edge.daemon.chore import say_deaths
+    from edge.health import heap
 
     say_deaths()
+    heap.few_arenas()
     cv2.setNumThreads(1)
     mqtt = not json_lines or config is not None or flags["broker"] is not None
     flagged = _nested(flags)

@@ -4,18 +4,23 @@ import dataclasses
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
 
 from edge import model
+from edge.cli.measure import Made, pipeline
+from edge.config import Config
+from edge.daemon.parts import LostError, Part, exchanged
 from edge.errors import FatalError
 from edge.runtime import verify
 from edge.runtime.runtime import ExchangedError, Limits, NoDelegateError, Setup, start
 from edge.runtime.runtime import Runtime as Opened
+from tests.conftest import REPOSITORY
 
 Delegate = Callable[..., str]
 QUICK = Limits(threads=1, invoke_s=0.5, open_s=5, retry_s=0.2)
@@ -142,3 +147,64 @@ def test_an_ending_daemon_turns_away_who_waits_for_an_inference(
     runtime.stop()
     with pytest.raises(Exception, match="the daemon is ending"):
         answers(runtime)
+
+
+def test_a_pipeline_goes_on_over_exchanges_of_its_model_and_loses_no_frame(vww: Path) -> None:
+    """Two models of different sizes take turns while a recording runs: each frame is looked at
+    once, by the model whose labels it gets."""
+    models = (model.load(vww), model.load(REPOSITORY / "models/person/model.tflite"))
+    with closing(start(Setup(models[0]))) as runtime:
+        pictures = [np.full((480, 640, 3), value, np.uint8) for value in (0, 90, 255)]
+        running = pipeline(models[0], runtime, Made(pictures, 600))
+
+        def turn(loaded: model.Model) -> None:
+            fresh = pipeline(loaded, runtime, Made(pictures, 1)).look
+            running.look = dataclasses.replace(fresh, model=loaded)
+
+        running.look = dataclasses.replace(running.look, model=models[0])
+        seen, exchanges = [], []
+        for number, observation in enumerate(running):
+            seen.append(observation)
+            if number in (50, 150, 250):
+                loaded = models[number // 100 % 2 - 1]
+                exchange = partial(runtime.exchange, Setup(loaded), partial(turn, loaded))
+                exchanges.append(Thread(target=exchange))
+                exchanges[-1].start()
+            if number == 500:
+                for thread in exchanges:
+                    thread.join(30)
+        assert len(seen) == 600
+        assert [round(o.unix_s * 30) for o in seen] == list(range(600))
+        labels = [{*models[0].contract.labels}, {*models[1].contract.labels}]
+        assert all({d.label for d in o.detections} in labels for o in seen)
+        assert runtime.changes == 3
+
+
+def test_parts_that_cannot_be_opened_are_as_they_were(tmp_path: Path) -> None:
+    opened: list[str] = []
+
+    @contextmanager
+    def door(config: Config) -> Iterator[str]:
+        if config.device == "bad":
+            raise FatalError("the door is stuck")
+        opened.append(config.device)
+        yield config.device
+        opened.append(f"not {config.device}")
+
+    window: Part[str] = Part(lambda config: config.device, lambda c: nullcontext(c.device))
+    part: Part[str] = Part(lambda config: config.device, door)
+    old, new, bad = (Config(device=name) for name in ("old", "new", "bad"))
+    for each in (window, part):
+        each.take(old)
+    assert not part.differs(old) and part.differs(new)
+    with pytest.raises(FatalError, match="stuck"), exchanged([window, part], old, bad):
+        raise AssertionError("not reached")
+    assert (window.now, part.now) == ("old", "old")
+    with pytest.raises(ZeroDivisionError), exchanged([window, part], old, new):
+        assert part.now == "new"
+        raise ZeroDivisionError
+    assert (window.now, part.now) == ("old", "old")
+    with pytest.raises(LostError, match="stuck"), exchanged([part], bad, bad):
+        pass
+    part.close()
+    assert opened == ["old", "not old", "old", "not old", "new", "not new", "old", "not old"]
