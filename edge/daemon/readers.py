@@ -7,6 +7,7 @@ from edge.daemon.commander import Commander
 from edge.daemon.crew import Crew
 from edge.daemon.looks import Plan
 from edge.events import Rule
+from edge.feed.commands import Commands
 from edge.feed.homeassistant import Announcer, Device
 from edge.feed.payloads import StatusPayload
 from edge.feed.ways import Ways, forget_others
@@ -18,6 +19,7 @@ class Readers:
     def __init__(self, crew: Crew) -> None:
         self._crew = crew
         self._rules: dict[str, dict[str, Rule]] = {}
+        self._commands: Commands | None = None
         self._commander: Commander | None = None
         self._announced: tuple[object, ...] = ()
         self._announcer: Announcer | None = None
@@ -28,6 +30,9 @@ class Readers:
         self._rules |= {name: book.always for name, book in plan.books.items()}
         if ways.client is not None:
             forget_others(plan.config, ways.client)
+            if self._commands is not None:
+                self._commands.answer_on(ways.client)
+        self._commands = ways.commands
         if ways.commands is not None and ways.outbox is not None:
             self._commander = Commander(ways.commands, self._crew.workers, self._rules, ways.outbox)
         self._discover(plan, ways)

@@ -163,7 +163,7 @@ def test_a_source_that_is_not_there_is_its_own_matter(field: Field, tmp_path: Pa
 def test_another_broker_section_takes_the_retained_state_along(field: Field) -> None:
     field.seen.clear()
     configure(field, lambda text: text.replace("[feed]", "keepalive_s = 20\n[feed]"))
-    field.client.publish(message("reload", "r"))
+    assert field.ask("reload")["ok"], "answered on the new connection"
     field.wait("hedgerow/field/availability", lambda text: text == "online")
     field.wait("hedgerow/field/cam/availability", lambda text: text == "online")
     field.wait("hedgerow/field/cam/state", lambda _: True)
