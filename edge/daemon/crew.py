@@ -15,9 +15,9 @@ from edge.runtime.runtime import NoDelegateError
 
 log = logging.getLogger(__name__)
 
-END_S = 10.0
+END_S = 12.0
 """How long a worker may take for its last frame and the ends of its stories: a slow model is
-waited for. systemd kills after 15 s."""
+waited for, and one that hangs until invoke_limit_s. systemd kills after 15 s."""
 
 
 class Crew:

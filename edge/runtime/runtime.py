@@ -99,6 +99,8 @@ class Runtime:
                         raise
                     except Exception as error:  # noqa: BLE001  whatever a delegate raises
                         self._began_s = None
+                        if self._ending:
+                            raise TransientError("the daemon is ending") from None
                         self._give_up(f"failed while running: {_line(error)}")
             finally:
                 self._began_s = None

@@ -171,6 +171,7 @@ Delegate *tflite_plugin_create_delegate(const char **keys, const char **values, 
 }
 
 void tflite_plugin_destroy_delegate(Delegate *delegate) {
+  if (!delegate) return;
   int held = (int)(intptr_t)delegate->data;
   if (held >= 0) close(held);
   free(delegate);
