@@ -47,7 +47,8 @@ def run(json_lines: bool, verbose: bool, config: Path | None, **flags: Any) -> N
     edge run --source dir:pictures --model model.tflite --json
     edge run --config /etc/hedgerow/edge.toml
 
-    SIGHUP: read the configuration again; a wrong one is refused, and the old one goes on.
+    SIGHUP reloads the configuration and exchanges what changed. An invalid one is rejected and the
+    current one stays in force.
     """
     level = logging.DEBUG if verbose else logging.WARNING if json_lines else logging.INFO
     logging.getLogger().setLevel(level)
@@ -58,7 +59,11 @@ def run(json_lines: bool, verbose: bool, config: Path | None, **flags: Any) -> N
 
     from edge import config as configuration
     from edge.daemon import Daemon
+    from edge.daemon.chore import say_deaths
+    from edge.health import heap
 
+    say_deaths()
+    heap.few_arenas()
     cv2.setNumThreads(1)
     mqtt = not json_lines or config is not None or flags["broker"] is not None
     there = configuration.load(config).source if config is not None else {}
@@ -67,8 +72,7 @@ def run(json_lines: bool, verbose: bool, config: Path | None, **flags: Any) -> N
     if config is not None:
         daemon.reread = lambda: configuration.load(config, flagged)
         on_signal(daemon.reload_asked, signal.SIGHUP)
-    while (summary := daemon.run(stop)) and daemon.successor is not None and not stop.is_set():
-        daemon = daemon.successor
+    summary = daemon.run(stop)
     for number in (signal.SIGTERM, signal.SIGINT):  # all is done: a late one changes nothing
         signal.signal(number, signal.SIG_IGN)
     for name, source in summary.sources.items():

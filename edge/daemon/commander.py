@@ -1,7 +1,7 @@
 """Checked commands -> what they do to the workers, the outbox and the configuration."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from edge.daemon.worker import Worker
 from edge.errors import HedgerowError
@@ -18,13 +18,14 @@ class Commander:
     def __init__(
         self,
         asked: Commands,
-        workers: list[Worker],
-        rules: dict[str, RuleBook],
+        workers: Mapping[str, Worker],
+        rules: Mapping[str, RuleBook],
         outbox: Outbox,
     ) -> None:
-        """`rules` by source: what a threshold changes, while it is in use."""
+        """`rules` by source: what a threshold changes, while it is in use. A reload changes both
+        mappings in place."""
         self._asked = asked
-        self._workers = {worker.name: worker for worker in workers}
+        self._workers = workers
         self._rules = rules
         self._outbox = outbox
 

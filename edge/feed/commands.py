@@ -158,6 +158,10 @@ class Commands:
         except Full:
             log.warning("command %s: %d others wait: nothing is done", name, WAITING)
 
+    def answer_on(self, client: MqttClient) -> None:
+        """A reload made another connection: what is still owed is answered there."""
+        self._client = client
+
     def take(self) -> Asked | None:
         """The next command that is valid; what is not valid is answered here."""
         while True:

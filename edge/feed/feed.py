@@ -2,6 +2,8 @@
 
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import count
 from threading import Lock
@@ -52,6 +54,21 @@ class Feed:
         self._holding: dict[str, Holding] = {}
         self._offsets_s: dict[int, float] = {}
         """By open story: wall clock minus monotonic clock when it began."""
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """No event is told meanwhile: they wait. `follow` is called within."""
+        with self._lock:
+            yield
+
+    def follow(self, identity: Identity, ways: Ways, config: FeedConfig) -> None:
+        """Go on with what a reload has changed: what holds, and the numbers, go on."""
+        if ways.outbox is not self._ways.outbox:
+            numbers = ways.outbox.numbers if ways.outbox else count(1)
+            self._seq = count(max(next(numbers), next(self._seq)))
+        self._identity, self._ways = identity, ways
+        self._topic = f"{ROOT}/{identity.device}"
+        self._observations, self.snapshots = config.observations, config.snapshots
 
     def runs_on(self, delegate: str) -> None:
         """Events name this delegate from now on."""

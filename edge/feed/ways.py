@@ -51,7 +51,7 @@ def open_ways(config: Config, json_lines: bool, mqtt: bool) -> Iterator[Ways]:
             config = config.model_copy(update={"mqtt": section})
         client = stack.enter_context(_connection(config))
         path = None if embedded else journal_file.default_path(config.outbox, config.device)
-        _forget_others(config, client)
+        forget_others(config, client)
         outbox = stack.enter_context(Outbox(path, config.outbox, client, Clock()))
         yield Ways(client, outbox, Commands(config.device, client, Clock()), others)
 
@@ -71,7 +71,7 @@ def _connection(config: Config) -> Iterator[MqttClient]:
                 client.flush(GOODBYE_S)
 
 
-def _forget_others(config: Config, client: MqttClient) -> None:
+def forget_others(config: Config, client: MqttClient) -> None:
     """Sources that are configured no more leave nothing retained behind."""
 
     def look(message: Message) -> None:
