@@ -1,0 +1,141 @@
+"""A list of pictures as people and their tools write it -> paths and labels.
+
+Tabs, semicolons, commas or blanks between path and label, in either order; with or without a
+header; Windows' backslashes; any encoding that `edge.text` knows.
+"""
+
+import csv
+import re
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+
+from converter.folders import PICTURES
+from edge import text
+from edge.errors import FatalError
+
+DELIMITERS = ("\t", ";", ",")
+PATH_NAMES = frozenset(
+    [
+        "path",
+        "file",
+        "filename",
+        "file_name",
+        "filepath",
+        "file_path",
+        "image",
+        "img",
+        "image_path",
+        "picture",
+        "photo",
+    ]
+)
+LABEL_NAMES = frozenset(
+    [
+        "label",
+        "labels",
+        "class",
+        "class_name",
+        "classname",
+        "class_id",
+        "category",
+        "target",
+        "species",
+        "y",
+    ]
+)
+_ENDINGS = "|".join(ending[1:] for ending in sorted(PICTURES))
+BY_BLANK = re.compile(rf"(.*\.(?:{_ENDINGS}))[\"']?\s+(\S.*)", re.IGNORECASE)
+"""A path, which may have blanks in it, and behind its ending a label, which may too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line: where the picture is, and what it shows."""
+
+    line: int
+    path: Path
+    label: str
+    """Empty where the line has none."""
+
+
+def read(source: Path) -> list[Row]:
+    """The rows of a list; paths count from its own folder. Raises FatalError."""
+    try:
+        lines = text.read(source).split("\n")
+    except OSError as error:
+        raise FatalError(f"{source}: cannot be read: {error.strerror}") from None
+    if any("\0" in line for line in lines):
+        raise FatalError(f"{source}: is no list of pictures: expected one `path,label` a line")
+    numbered = [(number, line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
+    cells = _cells(numbered)
+    path_at, label_at, header = _columns([fields for _, fields in cells])
+    rows = [
+        Row(number, _found(source.parent, _cell(fields, path_at)), _cell(fields, label_at))
+        for number, fields in cells[header:]
+    ]
+    return [row for row in rows if row.path != source.parent]
+
+
+def _cells(numbered: list[tuple[int, str]]) -> list[tuple[int, list[str]]]:
+    """The fields of each line, by the delimiter that all lines have, else by blanks."""
+    texts = [line for _, line in numbered]
+    for delimiter in DELIMITERS:
+        if texts and all(delimiter in line for line in texts):
+            return [
+                (number, next(csv.reader([line], delimiter=delimiter, skipinitialspace=True)))
+                for number, line in numbered
+            ]
+    return [(number, _by_any(line)) for number, line in numbered]
+
+
+def _by_any(line: str) -> list[str]:
+    """A line of a list whose lines are not all alike: only a path, or a path and a label."""
+    if Path(line.strip("\"'")).suffix.lower() in PICTURES:
+        return [line]
+    for delimiter in DELIMITERS:
+        if delimiter in line:
+            return next(csv.reader([line], delimiter=delimiter, skipinitialspace=True))
+    if found := BY_BLANK.fullmatch(line):
+        return [found[1], found[2]]
+    path, _, label = line.rpartition(" ")
+    return [path.strip(), label] if path else [line]
+
+
+def _columns(rows: list[list[str]]) -> tuple[int, int, int]:
+    """Which field is the path, which the label, and how many lines are a header (0 or 1)."""
+    if not rows:
+        return 0, 1, 0
+    names = [field.strip().lower().replace(" ", "_") for field in rows[0]]
+    paths = [at for at, name in enumerate(names) if name in PATH_NAMES]
+    if paths:
+        labels = [at for at, name in enumerate(names) if name in LABEL_NAMES and at != paths[0]]
+        other = 1 if paths[0] == 0 else 0
+        return paths[0], labels[0] if labels else other, 1
+    body = rows[1:] or rows
+    header = 0 if body is rows or _is_path(rows[0], 0) or _is_path(rows[0], 1) else 1
+    if sum(_is_path(row, 1) for row in body) > sum(_is_path(row, 0) for row in body):
+        return 1, 0, header
+    return 0, 1, header if any(_is_path(row, 0) for row in body) else 0
+
+
+def _is_path(fields: list[str], at: int) -> bool:
+    return Path(_cell(fields, at)).suffix.lower() in PICTURES
+
+
+def _cell(fields: list[str], at: int) -> str:
+    return fields[at].strip().strip("\"'").strip() if at < len(fields) else ""
+
+
+def _found(base: Path, name: str) -> Path:
+    """The path as written, else with slashes for backslashes or in another Unicode form."""
+    spellings = [name, name.replace("\\", "/")]
+    spellings += [unicodedata.normalize(form, spellings[1]) for form in ("NFC", "NFD")]
+    return next((base / one for one in spellings if _exists(base / one)), base / spellings[1])
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a name that is too long, or no name at all
+        return False

@@ -1,0 +1,108 @@
+"""Lists of pictures as people and their tools write them."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from converter import data
+from edge.errors import FatalError
+from edge.model import InputContract
+
+CONTRACT = InputContract(width=4, height=4)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("a/1.png", "a/2.png", "b/3.png", "b/with blank.png", "b/with,comma.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        cv2.imwrite(str(tmp_path / name), np.zeros((4, 4, 3), np.uint8))
+    return tmp_path
+
+
+ROWS = [("a/1.png", "rock"), ("a/2.png", "bad sand"), ("b/with blank.png", "rock")]
+LISTS = {
+    "comma": "".join(f"{p},{label}\n" for p, label in ROWS),
+    "comma and blank": "".join(f"{p}, {label}\n" for p, label in ROWS),
+    "semicolon": "".join(f"{p};{label}\n" for p, label in ROWS),
+    "tab": "".join(f"{p}\t{label}\n" for p, label in ROWS),
+    "blank": "".join(f"{p} {label}\n" for p, label in ROWS),
+    "header": "path,label\n" + "".join(f"{p},{label}\n" for p, label in ROWS),
+    "tool's header": "id;class;filename\n" + "".join(f"7;{label};{p}\n" for p, label in ROWS),
+    "unknown header": "Datei;Sorte\n" + "".join(f"{p};{label}\n" for p, label in ROWS),
+    "label first": "".join(f"{label},{p}\n" for p, label in ROWS),
+    "backslashes": "".join(f"{p},{label}\n" for p, label in ROWS).replace("/", "\\"),
+    "quotes": "".join(f'"{p}","{label}"\n' for p, label in ROWS),
+    "quoted path": "".join(f'"{p}" {label}\n' for p, label in ROWS),
+    "more columns": "".join(f"{p},{label},0,1\n" for p, label in ROWS),
+    "empty lines": "\n\n".join(f"{p},{label}" for p, label in ROWS) + "\n\n",
+    "./": "".join(f"./{p},{label}\n" for p, label in ROWS),
+}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1"])
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+@pytest.mark.parametrize("kind", LISTS)
+def test_every_way_to_write_a_list(folder: Path, kind: str, ends: str, encoding: str) -> None:
+    file = folder / "list.csv"
+    written = LISTS[kind].replace("bad sand", "bläck sand").replace("\n", ends)
+    file.write_bytes(written.encode(encoding))
+    found = data.find(file, ())
+    assert found.labels == ("bläck sand", "rock")
+    assert [picture.label for picture in found.pictures] == [1, 0, 1]
+    assert all(picture.path.is_file() for picture in found.pictures)
+
+
+def test_a_comma_in_a_name(folder: Path) -> None:
+    file = folder / "list.csv"
+    file.write_text('"b/with,comma.png",rock\na/1.png,sand\n')
+    assert all(picture.path.is_file() for picture in data.find(file, ()).pictures)
+    file.write_text("b/with,comma.png\na/1.png\n")
+    found = data.find(file, ())
+    assert found.labels == ()
+    assert all(picture.path.is_file() for picture in found.pictures)
+
+
+@pytest.mark.parametrize("first", ["path", "filename", "image"])
+def test_a_header_over_paths_alone(folder: Path, first: str) -> None:
+    file = folder / "list.csv"
+    file.write_text(f"{first}\na/1.png\na/2.png\n")
+    found = data.find(file, ())
+    assert (found.labels, len(found.pictures)) == ((), 2)
+
+
+def test_numbers_are_the_networks_outputs(folder: Path) -> None:
+    file = folder / "list.txt"
+    file.write_text("".join(f"a/1.png {number}\n" for number in range(12)))
+    assert data.find(file, ()).labels == tuple(map(str, range(12)))
+    file.write_text("a/1.png 0\na/1.png 3\na/1.png 1\n")
+    assert data.find(file, ()).labels == ("0", "1", "2", "3")
+    file.write_text("a/1.png 10\na/1.png 9\n")
+    assert data.find(file, ()).labels == ("9", "10")
+    named = tuple("abcdefghijkl")
+    file.write_text("a/1.png 10\na/1.png 2\n")
+    assert [picture.label for picture in data.find(file, named).pictures] == [10, 2]
+
+
+def test_a_wrong_base_says_the_path_that_was_tried(folder: Path) -> None:
+    (folder / "lists").mkdir()
+    file = folder / "lists" / "list.txt"
+    file.write_text("".join(f"a/{number}.png rock\n" for number in range(20)))
+    with pytest.raises(FatalError, match=r"first is .*/lists/a/0.png \(there is no such file\)"):
+        data.read(data.find(file, ()), CONTRACT, folder, progress=False)
+
+
+def test_a_line_without_its_label_is_named(folder: Path) -> None:
+    file = folder / "list.csv"
+    file.write_text("a/1.png,rock\na/2.png,\n")
+    with pytest.raises(FatalError, match=r"line 2: .*has no label"):
+        data.find(file, ())
+
+
+@pytest.mark.parametrize("content", [b"\x89PNG\r\n\0\0\0", b"\0" * 100, b""])
+def test_what_is_no_list_is_refused(folder: Path, content: bytes) -> None:
+    file = folder / "list.txt"
+    file.write_bytes(content)
+    with pytest.raises(FatalError, match=r"list.txt.*no (list of )?pictures"):
+        data.find(file, ())
