@@ -12,6 +12,7 @@ import click
 
 from converter.cli_explain import explain_command
 from converter.cli_train import train_command
+from converter.labels import read_labels, read_thresholds
 from converter.options import (
     CALIBRATION_PICTURES,
     Color,
@@ -19,8 +20,6 @@ from converter.options import (
     Io,
     Options,
     Resize,
-    read_labels,
-    read_thresholds,
 )
 from edge.errors import HedgerowError, TransientError
 from edge.head import Task

@@ -50,7 +50,7 @@ def train_command(data: Path, out: Path, **given: Any) -> None:
     converter train --data leaves --out leaf.keras
     converter convert leaf.keras --data leaves --out leaf.tflite
     """
-    from converter.options import read_labels
+    from converter.labels import read_labels
     from converter.training.options import TrainOptions
     from converter.training.report import lines
     from converter.training.run import train
