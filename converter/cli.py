@@ -28,10 +28,13 @@ INTERRUPTED = 130
 MISTAKE = 70
 """EX_SOFTWARE of sysexits.h."""
 A_PATH = click.Path(path_type=Path)
-DATA_HELP = "A folder per class, a list file (path label), or a folder of unlabelled pictures."
+DATA_HELP = (
+    "A folder per class (also in train/ and val/), a list file (path label), or a folder of "
+    "unlabelled pictures."
+)
 NORMALIZE_HELP = (
     "What the network was trained with: 0..1, -1..1, imagenet, none (pixels 0..255) or mean,std. "
-    "Default: none where the model normalises by itself, else 0..1."
+    "Default: what the model's own first layers expect, else 0..1."
 )
 
 
@@ -62,13 +65,25 @@ CONTRACT_OPTIONS = (
     _choice("--color", Color, "rgb"),
     _choice("--resize", Resize, "stretch", "As in training; crop cuts the middle square."),
     click.option(
+        "--pad",
+        type=click.IntRange(0, 255),
+        default=114,
+        show_default=True,
+        help="With --resize letterbox: pixel value of the bars; Keras pads with 0.",
+    ),
+    click.option(
         "--crop-fraction",
         type=click.FloatRange(0, 1, min_open=True),
         default=1.0,
         help="With --resize crop: the square's side as a share of the shorter side.",
     ),
     click.option("--name", default="", help="The model's name; from --out otherwise."),
-    click.option("--thresholds", multiple=True, metavar="LABEL=SCORE", help="person=0.6; often."),
+    click.option(
+        "--thresholds",
+        multiple=True,
+        metavar="LABEL=SCORE",
+        help="Score from which a label counts: person=0.6,car=0.5. Repeatable.",
+    ),
     click.option("--reject-below", type=click.FloatRange(0, 1), default=0.0),
     click.option("--quiet", is_flag=True, help="No progress bars."),
 )
@@ -152,9 +167,16 @@ def commands() -> None:
 def convert_command(model: Path, data: Path, out: Path, **given: Any) -> None:
     """Quantise MODEL (.keras, .h5 or a SavedModel folder) to int8 and say what that cost."""
     from converter.conversion import convert
+    from converter.gate import GateError
     from converter.report import summary
 
-    result = convert(model, data, out, _options(given))
+    try:
+        result = convert(model, data, out, _options(given))
+    except GateError:
+        facts = json.loads(out.with_suffix(".report.json").read_text(encoding="utf-8"))
+        for text in facts["warnings"]:
+            click.echo(f"WARNING    {text}", err=True)
+        raise
     for line in summary(result.report):
         click.echo(line)
     click.echo(f"report     {result.report_html}")

@@ -4,7 +4,7 @@ import math
 import os
 import random
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from edge.preprocess import Preprocess
 from edge.text import shown
 from edge.types import Image, TensorSpec
 
-__all__ = ["Listing", "Photos", "Picture", "Pixels", "Rows", "find", "read", "split"]
+__all__ = ["Listing", "Photos", "Picture", "Pixels", "Rows", "find", "read", "some", "split"]
 
 FEWEST = 10
 """Fewer pictures neither calibrate nor measure anything."""
@@ -118,6 +118,14 @@ def _too_few(count: int, listing: Listing, skipped: list[str]) -> str:
         f"--data: {count} readable pictures ({told}); "
         f"at least {FEWEST} are needed, 100 or more are better"
     )
+
+
+def some(listing: Listing, most: int) -> Listing:
+    """The listing with `most` of its pictures at most, the same ones every time."""
+    if len(listing.pictures) <= most:
+        return listing
+    drawn = random.Random(0).sample(listing.pictures, most)  # noqa: S311 - a fixed draw
+    return replace(listing, pictures=tuple(sorted(drawn, key=lambda picture: picture.path)))
 
 
 def to_pixels(contract: InputContract) -> Preprocess:

@@ -133,6 +133,15 @@ def with_reject(
     return contract.model_copy(update={"reject": RejectRule(below=below)}), facts
 
 
+def thresholds(pair: Pair, prepared: Prepared, contract: Contract) -> list[dict[str, Any]]:
+    """Every label's threshold, with precision and recall of the int8 network at it."""
+    if not contract.thresholds:
+        return []
+    held_out = prepared.split.held_out
+    _, scores = pair.scores(contract, held_out)
+    return quality.at_thresholds(contract, probabilities(contract, scores), held_out.truth)
+
+
 def _confidence(pair: Pair, contract: Contract, photos: Photos) -> Scores:
     """(n,) the int8 network's highest probability."""
     _, scores = pair.scores(contract, photos)

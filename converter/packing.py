@@ -87,6 +87,7 @@ def _contract(tensor: TensorSpec, out: Path, options: Options) -> Contract:
             color=options.color,
             resize=options.resize,
             crop_fraction=options.crop_fraction,
+            pad=options.pad,
             mean=mean,
             std=std,
         ),

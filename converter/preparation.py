@@ -9,9 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from converter import data as pictures
-from converter import files, unlabelled
+from converter import files, normalization, outputs, unlabelled
 from converter.data import Photos, Rows
+from converter.listing import Listing, described
 from converter.options import Options, statistics
+from converter.probe import findings, probe
 from converter.scan import Scan, refuse_code, refuse_out_of_scope, scan
 from converter.unlabelled import Unlabelled
 from converter.workshop import Workshop
@@ -19,6 +21,7 @@ from edge.errors import FatalError
 from edge.head import OutputContract
 from edge.model import Contract, InputContract, RejectRule
 from edge.runtime.litert import LiteRt
+from edge.text import composed
 
 KEPT_FROM_CALIBRATION = 1 / 3
 """Of the pictures that are not for measuring; 16 to 32 suffice to calibrate. All of them choose:
@@ -58,14 +61,19 @@ class Prepared:
     """Whether the outputs are independent of each other."""
     notes: tuple[str, ...]
     """What was assumed or looks wrong, a sentence each."""
+    findings: dict[str, Any]
+    """Labels or pixels that fit clearly better than the stated ones."""
+    left_out: tuple[str, ...]
+    """Files of the data that are not among its pictures, counted and named by reason."""
 
 
-def check(model: Path, data: Path, out: Path, options: Options) -> tuple[Scan, pictures.Listing]:
+def check(model: Path, data: Path, out: Path, options: Options) -> tuple[Scan, Listing]:
     """What can be refused before TensorFlow is started. Raises FatalError."""
     found = scan(model)
     refuse_out_of_scope(found)
     if not options.trusted:
         refuse_code(found)
+    outputs.refuse_quantized(found)
     files.check_writable(out)
     statistics(options.normalize or "none", options.color)
     unlabelled.check(options.unlabelled, options.effort)
@@ -77,7 +85,7 @@ def prepare(
     workshop: Workshop,
     scratch: Path,
     found: Scan,
-    listing: pictures.Listing,
+    listing: Listing,
     options: Options,
 ) -> Prepared:
     """Load the network and read the pictures. Raises FatalError."""
@@ -92,18 +100,40 @@ def prepare(
     }
     info = workshop.ask("load", f"loading {found.path.name}", request)
     network = float_path.read_bytes()
-    normalize, notes = _normalization(found, info["normalizes"], options)
+    outputs.refuse_one_unit(found.path, info)
+    normalize, notes = normalization.chosen(found, info, options)
     contract = _contract(found, info, normalize, options)
     contract = _labelled(contract, network, listing, options)
-    photos = pictures.read(listing, contract.input, scratch, options.progress)
-    notes += _empty_classes(contract, photos)
+    photos = pictures.read(listing.measuring, contract.input, scratch, options.progress)
+    parts = _split(photos, _apart(listing, contract, scratch, options), options)
+    one = probe(network, contract, parts.held_out, options.progress)
+    kind, sigmoid, told = outputs.meaning(found.path, info, one.scores)
+    contract = contract.model_copy(update={"output": OutputContract(kind=kind)})
+    notes += [*told, *listing.notes, *_notes(contract, photos, info)]
+    return Prepared(
+        network,
+        contract,
+        photos,
+        parts,
+        _more(parts, contract, scratch, options),
+        sigmoid,
+        tuple(notes),
+        findings(one),
+        tuple(described(listing.left_out)),
+    )
+
+
+def _notes(contract: Contract, photos: Photos, info: dict[str, Any]) -> list[str]:
+    """What the pictures and the system are like."""
+    notes = _empty_classes(contract, photos)
+    if photos.turned:
+        notes.append(
+            f"{photos.turned} of {len(photos.paths)} pictures carry a rotation (EXIF) that Keras "
+            "ignores in training: here and on the device they are upright"
+        )
     if not info["isolated"]:
         notes.append("this system permits no network namespace: the model was read with a network")
-    if info["sigmoid"]:
-        notes.append("the network ends in sigmoid: its labels do not exclude each other")
-    parts = _split(photos, contract, scratch, options)
-    more = _more(parts, contract, scratch, options)
-    return Prepared(network, contract, photos, parts, more, info["sigmoid"], tuple(notes))
+    return notes
 
 
 def _more(parts: Split, contract: Contract, scratch: Path, options: Options) -> Unlabelled | None:
@@ -112,24 +142,6 @@ def _more(parts: Split, contract: Contract, scratch: Path, options: Options) -> 
         return None
     known = (parts.choosing, parts.held_out)
     return unlabelled.read(options.unlabelled, contract.input, known, scratch, options.progress)
-
-
-def _normalization(found: Scan, operator: str, options: Options) -> tuple[str, list[str]]:
-    """The normalisation to use, and what to say about it."""
-    layers = [f"{layer.kind} layer {layer.name!r}" for layer in found.preprocessing()]
-    if operator:
-        layers.append(f"operator {operator!r}")
-    if layers:
-        name = layers[0]
-        if options.normalize in {"", "none"}:
-            return "none", [f"the model normalises by itself ({name}): it is fed pixels 0..255"]
-        return options.normalize, [
-            f"the model normalises by itself ({name}), and --normalize {options.normalize} "
-            "comes on top of it"
-        ]
-    if options.normalize:
-        return options.normalize, []
-    return "0..1", ["no --normalize was given: 0..1 is assumed"]
 
 
 def _contract(found: Scan, info: dict[str, Any], normalize: str, options: Options) -> Contract:
@@ -147,6 +159,7 @@ def _contract(found: Scan, info: dict[str, Any], normalize: str, options: Option
         color=options.color,
         resize=options.resize,
         crop_fraction=options.crop_fraction,
+        pad=options.pad,
         mean=mean,
         std=std,
     )
@@ -179,12 +192,10 @@ def named(contract: Contract, out: Path, options: Options) -> Contract:
     return contract.model_copy(update={"name": name_for(out, options)})
 
 
-def _labelled(
-    contract: Contract, network: bytes, listing: pictures.Listing, options: Options
-) -> Contract:
+def _labelled(contract: Contract, network: bytes, listing: Listing, options: Options) -> Contract:
     """The contract with labels and thresholds that fit the network."""
     width = int(np.prod(LiteRt("float model", network, threads=1).output.shape))
-    labels = options.labels or listing.labels
+    labels = tuple(map(composed, options.labels)) or listing.labels
     if not labels:
         raise FatalError(
             f"the pictures lie in no class folders: name the {width} labels with --labels, "
@@ -217,14 +228,24 @@ def _empty_classes(contract: Contract, photos: Photos) -> list[str]:
     return [f"{len(missing)} of {len(contract.labels)} labels have no picture: {names}"]
 
 
-def _split(photos: Photos, contract: Contract, scratch: Path, options: Options) -> Split:
-    """With pictures of their own for calibration, all of the data measures."""
-    if options.calibration is None:
-        return split(photos, *pictures.split(photos, options.count))
+def _apart(listing: Listing, contract: Contract, scratch: Path, options: Options) -> Photos | None:
+    """The pictures that calibrate and choose alone: those of --calibration, or of the parts of a
+    split that do not measure."""
+    if options.calibration is not None:
+        apart = pictures.find(options.calibration, contract.labels, strict=False)
+    elif len(listing.parts) > 1:
+        apart = pictures.some(listing.of(*listing.parts[:-1]), 2 * options.count)
+    else:
+        return None
     folder = scratch / "calibration"
     folder.mkdir()
-    listing = pictures.find(options.calibration, contract.labels, strict=False)
-    apart = pictures.read(listing, contract.input, folder, options.progress)
+    return pictures.read(apart, contract.input, folder, options.progress)
+
+
+def _split(photos: Photos, apart: Photos | None, options: Options) -> Split:
+    """With pictures of their own for calibration, all of the data measures."""
+    if apart is None:
+        return split(photos, *pictures.split(photos, options.count))
     both = set(map(Path.resolve, apart.paths)) & set(map(Path.resolve, photos.paths))
     if both:
         raise FatalError(f"--calibration: {min(both)} is also in --data, which measures")

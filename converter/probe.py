@@ -1,60 +1,162 @@
-"""The float network under other normalisations -> those that fit the pictures clearly better.
+"""The float network on some of the pictures, as stated and otherwise -> what looks wrong.
 
-Wrong preprocessing costs more than quantisation and shows nowhere else.
+A wrong order of the labels, or other pixels than in training, costs more than quantization and
+shows nowhere else.
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from converter import measure
-from converter.data import Pixels
+from converter import data, measure, order
+from converter.data import Photos, Pixels
 from converter.measure import Feed, Scores, Truth
 from converter.options import Color, statistics
-from converter.preparation import Prepared
-from edge.model import InputContract
+from converter.progress import bar
+from edge.errors import FatalError
+from edge.model import LETTERBOX_GREY, Contract, InputContract
 from edge.runtime.litert import LiteRt
 
 PICTURES = 300
-CLEARLY = 0.03
-"""Share of the pictures by which another normalisation must be better, at the least."""
-SIGMAS = 2.5
-"""And by so many standard errors of the paired difference."""
+MOST_PICTURES = 2000
+"""If there are many labels."""
+LABELS_SHOWN = 20
 
 
-def better_normalizations(prepared: Prepared, progress: bool) -> list[dict[str, Any]]:
-    """Name and float accuracy of what beats the stated one, best first; empty without labels."""
-    held_out, contract = prepared.split.held_out, prepared.contract.input
-    if held_out.truth is None:
-        return []
-    pixels, truth = held_out.pixels[:PICTURES], held_out.truth[:PICTURES]
-    if len(held_out.paths) > PICTURES:
-        rows = np.random.default_rng(0).permutation(len(held_out.paths))[:PICTURES]
-        pixels, truth = held_out.pixels[rows], held_out.truth[rows]
-    network = LiteRt("float model", prepared.network, threads=2)
-    stated = measure.scores(network, Feed(pixels, contract), "checking pixels", progress)
-    found = []
-    for name, feed in _alternatives(contract, pixels):
-        other = measure.scores(network, feed, f"checking pixels as {name}", progress)
-        if _clearly_better(other, stated, truth):
-            found.append({"name": name, "float_accuracy": measure.accuracy(other, truth)})
-    return sorted(found, key=lambda row: -float(row["float_accuracy"]))
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Some labelled pictures, and how the float network answers them as stated."""
+
+    network: LiteRt
+    contract: Contract
+    photos: Photos
+    scores: Scores
+    progress: bool
+
+    @property
+    def truth(self) -> Truth:
+        """(n,) label indices."""
+        assert self.photos.truth is not None
+        return self.photos.truth
+
+    def better(self, scores: Scores) -> bool:
+        """Whether these are clearly better than those as stated."""
+        right = scores.argmax(axis=1) == self.truth
+        return order.clearly_better(right, self.scores.argmax(axis=1) == self.truth)
 
 
-def _alternatives(contract: InputContract, pixels: Pixels) -> list[tuple[str, Feed]]:
-    tables = {}
-    for name in ("0..1", "-1..1", "imagenet", "none"):
-        mean, std = statistics(name, contract.color)
-        if (mean, std) != (contract.mean, contract.std):
-            tables[name] = contract.model_copy(update={"mean": mean, "std": std})
-    found = [(f"--normalize {name}", Feed(pixels, other)) for name, other in tables.items()]
-    if contract.color != "grey":
-        swapped: Color = "bgr" if contract.color == "rgb" else "rgb"
-        found.append((f"--color {swapped}", Feed(pixels[..., ::-1], contract)))
+def probe(network: bytes, contract: Contract, photos: Photos, progress: bool) -> Probe:
+    """The network's answers to at most some hundred of the pictures."""
+    most = min(MOST_PICTURES, max(PICTURES, 2 * order.PICTURES_A_LABEL * len(contract.labels)))
+    if len(photos.paths) > most:
+        photos = photos.take(np.random.default_rng(0).permutation(len(photos.paths))[:most])
+    float_model = LiteRt("float model", network, threads=2)
+    feed = Feed(photos.pixels, contract.input)
+    scores = measure.scores(float_model, feed, "checking labels and pixels", progress)
+    return Probe(float_model, contract, photos, scores, progress)
+
+
+def findings(one: Probe) -> dict[str, Any]:
+    """What is clearly better than what was stated: other labels, or other pixels, best first.
+
+    Raises FatalError if the float model is right on fewer pictures than by chance.
+    """
+    if one.photos.truth is None:
+        return {"better_labels": None, "better_normalizations": []}
+    answers = one.scores.argmax(axis=1)
+    stated = float((answers == one.truth).mean())
+    fitting = order.fitting(answers, one.truth, len(one.contract.labels))
+    pixels = sorted(_better_pixels(one), key=lambda row: -float(row["float_accuracy"]))
+    if fitting:  # whatever answers otherwise looks better than labels in a wrong order
+        pixels = [row for row in pixels if row["float_accuracy"] > fitting.accuracy]
+    labels = None
+    if fitting and not pixels:
+        names = [one.contract.labels[label] for label in fitting.outputs]
+        labels = {"labels": names, "float_accuracy": fitting.accuracy, "stated": stated}
+    found = {"better_labels": labels, "better_normalizations": pixels}
+    _refuse_below_chance(one, found, stated)
     return found
 
 
-def _clearly_better(other: Scores, stated: Scores, truth: Truth) -> bool:
-    gain = (other.argmax(axis=1) == truth).astype(float) - (stated.argmax(axis=1) == truth)
-    error = float(gain.std()) / len(gain) ** 0.5
-    return bool(float(gain.mean()) > max(CLEARLY, SIGMAS * error))
+def _refuse_below_chance(one: Probe, found: dict[str, Any], stated: float) -> None:
+    answers, labels = one.scores.argmax(axis=1), len(one.contract.labels)
+    explained = bool(found["better_labels"] or found["better_normalizations"])
+    below = order.below_chance(answers, one.truth, labels)
+    worst = max(order.chance(answers, one.truth, labels), 1 / len(set(one.truth.tolist())))
+    if not below and not (explained and stated < worst):
+        return
+    cause = "do its labels and pixels fit these pictures?"
+    if found["better_labels"]:
+        cause = order_text(found["better_labels"], one.contract.labels)
+    elif found["better_normalizations"]:
+        row = found["better_normalizations"][0]
+        cause = f"with {row['name']} it is right on {row['float_accuracy']:.1%}"
+    raise FatalError(
+        f"the float model is right on {stated:.1%} of {len(answers)} pictures, fewer than by "
+        f"chance ({worst:.0%}), so nothing was written: {cause}"
+    )
+
+
+def order_text(row: dict[str, Any], stated: tuple[str, ...]) -> str:
+    """What to write for labels in another order."""
+    names = row["labels"]
+    share = f"it is right on {row['float_accuracy']:.1%}"
+    if len(names) <= LABELS_SHOWN:
+        return f"with --labels '{','.join(names)}' {share}"
+    moved = [at for at, name in enumerate(names) if name != stated[at]]
+    first = ", ".join(f"output {at} is {names[at]!r}" for at in moved[:5])
+    return f"with {len(moved)} labels in other places ({first}, …) {share}"
+
+
+def _better_pixels(one: Probe) -> Iterator[dict[str, Any]]:
+    """Name and float accuracy of what beats the stated pixels."""
+    if float((one.scores.argmax(axis=1) == one.truth).mean()) > 1 - order.CLEARLY:
+        return
+    for name, feed in _alternatives(one):
+        scores = measure.scores(one.network, feed, f"checking pixels: {name}", one.progress)
+        if one.better(scores):
+            yield {"name": name, "float_accuracy": measure.accuracy(scores, one.truth)}
+
+
+def _alternatives(one: Probe) -> Iterator[tuple[str, Feed]]:
+    contract, pixels = one.contract.input, one.photos.pixels
+    for name in ("0..1", "-1..1", "imagenet", "none"):
+        mean, std = statistics(name, contract.color)
+        if (mean, std) != (contract.mean, contract.std):
+            other = contract.model_copy(update={"mean": mean, "std": std})
+            yield f"--normalize {name}", Feed(pixels, other)
+    if contract.color != "grey":
+        swapped: Color = "bgr" if contract.color == "rgb" else "rgb"
+        yield f"--color {swapped}", Feed(pixels[..., ::-1], contract)
+    if one.photos.shaped:
+        for name, other in _ways_to_resize(contract):
+            shown = bar(one.photos.paths, f"reading pictures: {name}", one.progress)
+            yield name, Feed(_resized(shown, other, len(pixels)), contract)
+
+
+def _ways_to_resize(contract: InputContract) -> Iterator[tuple[str, InputContract]]:
+    ways: dict[str, dict[str, Any]] = {
+        "--resize stretch": {"resize": "stretch"},
+        "--resize crop": {"resize": "crop", "crop_fraction": 1.0},
+        "--resize crop --crop-fraction 0.875": {"resize": "crop", "crop_fraction": 0.875},
+        "--resize letterbox": {"resize": "letterbox", "pad": LETTERBOX_GREY},
+        "--resize letterbox --pad 0": {"resize": "letterbox", "pad": 0},
+    }
+    for name, update in ways.items():
+        other = contract.model_copy(update=update)
+        if any(getattr(contract, key) != value for key, value in update.items()):
+            yield name, other
+
+
+def _resized(paths: Iterator[Path], contract: InputContract, count: int) -> Pixels:
+    """The same pictures, resized in another way."""
+    preprocess = data.to_pixels(contract)
+    pixels = np.zeros((count, contract.height, contract.width, contract.channels), np.uint8)
+    for row, path in enumerate(paths):
+        image = data.decoded(path)
+        if image is not None:
+            pixels[row] = preprocess(image)[0][0]
+    return pixels

@@ -11,7 +11,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field, ValidationError, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from edge.errors import FatalError
 from edge.flatbuffer import metadata
@@ -22,6 +28,9 @@ CONTRACT_FILE = "hedgerow.json"
 LABELS_FILE = "labels.txt"
 GOLDEN_FILE = "golden.npz"
 SCHEMA: Literal["hedgerow.model/1"] = "hedgerow.model/1"
+
+LETTERBOX_GREY = 114
+"""The pixel value of a letterbox's bars unless a model says otherwise, as YOLO is trained."""
 
 MOST_APPENDED = 1 << 28
 """Bytes that the appended zip may unpack to: labels, contract, golden vectors."""
@@ -38,10 +47,20 @@ class InputContract(Part):
     resize: Literal["stretch", "letterbox", "crop"] = "stretch"
     crop_fraction: float = Field(default=1.0, gt=0, le=1)
     """With resize = crop: the side of the central square, as a share of the shorter side."""
+    pad: int = Field(default=LETTERBOX_GREY, ge=0, le=255)
+    """With resize = letterbox: the pixel value of the bars."""
     mean: Channels = (0.0,)
     std: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1, max_length=3)] = (
         255.0,
     )
+
+    @model_serializer(mode="wrap")
+    def _without_usual_pad(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """The usual pad is not written: devices that do not know the key read the file too."""
+        written: dict[str, Any] = serialize(self)
+        if self.pad == LETTERBOX_GREY:
+            written.pop("pad", None)
+        return written
 
     @model_validator(mode="after")
     def _one_value_per_channel(self) -> "InputContract":

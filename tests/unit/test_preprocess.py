@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from edge.errors import FatalError
 from edge.model import InputContract
-from edge.preprocess import LETTERBOX_GREY, Preprocess
+from edge.preprocess import Preprocess
 from edge.types import Image, TensorSpec
 
 RESIZES: tuple[Literal["stretch", "letterbox", "crop"], ...] = ("stretch", "letterbox", "crop")
