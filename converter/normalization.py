@@ -62,7 +62,11 @@ def chosen(found: Scan, info: dict[str, Any], options: Options) -> tuple[str, li
         return asked, [_on_top(name, expects, asked)]
     if expects == "none":
         return "none", [f"the model normalises by itself ({name}): it is fed pixels 0..255"]
-    return expects, [] if asked else [f"the model begins with {name}, made for {expects}: fed so"]
+    return expects, [] if asked else [_fed(name, expects)]
+
+
+def _fed(name: str, expects: str) -> str:
+    return f"the model begins with {name}, made for {expects}: it is fed pixels scaled to that"
 
 
 def _on_top(name: str, expects: str, asked: str) -> str:

@@ -13,9 +13,6 @@ LINEAR = {"BiasAdd", "MatMul", "AddV2", "Add", "Conv2D", "Mean"}
 """Behind these, a score is a logit."""
 KNOWN = {"Softmax", "Sigmoid", "Tanh", "LogSoftmax"}
 SAME = 1e-3
-QUANTIZED = ("int8", "int4", "float8", "gptq", "awq", "Quantized")
-"""How the data types of layers begin that Keras' `model.quantize` made."""
-
 Meaning = tuple[Literal["probabilities", "logits"], bool, list[str]]
 """The kind of the scores, whether they are independent of each other, and what to say."""
 
@@ -24,10 +21,13 @@ def refuse_quantized(found: Scan) -> None:
     """Raises FatalError for a model whose layers are quantized in Keras already."""
     for layer in found.layers():
         kind = layer.config.get("dtype")
-        config = kind.get("config", {}) if isinstance(kind, dict) else {}
-        names = [str(kind.get("class_name")), str(config.get("name"))] if config else [str(kind)]
-        wrapped = layer.kind.startswith("Quantize")  # tensorflow-model-optimization
-        if wrapped or any(name.startswith(QUANTIZED) and "_from_" in name for name in names):
+        policy = str(kind.get("class_name") if isinstance(kind, dict) else kind)
+        if (
+            layer.config.get("quantization_config")
+            or policy.startswith("Quantized")
+            or "_from_float" in policy
+            or layer.kind.startswith("Quantize")  # tensorflow-model-optimization
+        ):
             raise FatalError(
                 f"{found.path}: layer {layer.name!r} is quantized in Keras already: give the float "
                 "model, saved before it was quantized"
@@ -54,9 +54,9 @@ def meaning(path: Path, info: dict[str, Any], scores: Scores) -> Meaning:
         return kind, info["sigmoid"], notes if info["sigmoid"] else []
     inside = bool((scores >= -SAME).all() and (scores <= 1 + SAME).all())
     if info["binary"]:
-        if inside and last not in KNOWN:
+        if last not in KNOWN and (scores[:, 1] >= 0).all():
             raise FatalError(
-                f"{path}: its one score lies between 0 and 1 behind {last}, which is no sigmoid: "
+                f"{path}: its one score is never below 0 behind {last}, which is no sigmoid: "
                 "end it with activation='sigmoid', or with one unit for each label and softmax"
             )
         return kind, False, []
