@@ -13,6 +13,8 @@ from PIL import Image
 
 from converter import data
 from converter.folders import HIDDEN, NOWHERE, TWICE, walk
+from converter.training.options import TrainOptions
+from converter.training.pictures import load
 from edge.errors import FatalError
 from edge.model import InputContract
 
@@ -96,6 +98,21 @@ def test_other_names_of_a_split(make: Make, names: tuple[str, ...]) -> None:
     assert found.labels == ("crop", "weed")
     assert len(found.parts) == 2
     assert len(found.measuring.pictures) == 24
+
+
+@pytest.mark.parametrize("names", [("train", "val"), ("train", "val", "test"), ("train", "test")])
+def test_training_uses_the_split_of_the_folders(
+    make: Make, tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    random_ = np.random.default_rng(0)
+    folder = make(*(f"{name}/{label}" for name in names for label in ("crop", "weed")), count=20)
+    for path in folder.rglob("*.png"):  # no near-duplicates
+        cv2.imwrite(str(path), random_.integers(0, 256, (9, 9, 3)).astype(np.uint8))
+    sets = load(folder, TrainOptions(size=32, progress=False), tmp_path)
+    parts = {"train": sets.training, "val": sets.validation, "test": sets.test}
+    for name, part in parts.items():
+        came_from = {path.parts[-3] for path in part.paths}
+        assert came_from == ({name} if name in names else {"train"})
 
 
 def test_a_split_with_unlabelled_test_pictures(make: Make) -> None:
