@@ -1,5 +1,6 @@
 """Pictures of a listing -> their network pixels and labels, and honest splits."""
 
+import hashlib
 import math
 import os
 import random
@@ -57,7 +58,8 @@ class Photos:
     def take(self, rows: Rows) -> "Photos":
         """The pictures with these row numbers."""
         truth = None if self.truth is None else self.truth[rows]
-        return Photos(self.pixels[rows], truth, tuple(self.paths[row] for row in rows), ())
+        paths = tuple(self.paths[row] for row in rows)
+        return Photos(self.pixels[rows], truth, paths, (), shaped=self.shaped)
 
 
 def read(listing: Listing, contract: InputContract, scratch: Path, progress: bool) -> Photos:
@@ -207,3 +209,13 @@ def split(photos: Photos, most: int, share: float = CALIBRATION_SHARE) -> tuple[
                 chosen.append(group.pop())
     others = np.setdiff1d(np.arange(len(photos.paths)), chosen)
     return np.array(sorted(chosen), np.int64), others.astype(np.int64)
+
+
+def new(pixels: Pixels, known: Pixels) -> npt.NDArray[np.bool_]:
+    """(n,) which pictures are no copies of the known ones."""
+    seen = set(map(_digest, known))
+    return np.array([_digest(one) not in seen for one in pixels], np.bool_)
+
+
+def _digest(pixels: npt.NDArray[np.uint8]) -> bytes:
+    return hashlib.blake2b(np.ascontiguousarray(pixels), digest_size=16).digest()

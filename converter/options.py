@@ -17,6 +17,11 @@ Statistics = tuple[tuple[float, ...], tuple[float, ...]]
 CALIBRATION_PICTURES = 200
 """16 to 32 already gave the full accuracy in a trial; more costs little and covers more classes."""
 
+LARGEST_SIDE = 8192
+"""Of a network's input, pixels."""
+LONGEST_NAME = 64
+"""Of a model: it becomes part of MQTT topics and file names."""
+
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
 """R, G, B, pixels 0..255: 255 times the usual 0.485, 0.456, 0.406 and 0.229, 0.224, 0.225."""
@@ -67,6 +72,22 @@ class Options:
     head: tuple[str, ...] = ()
     """`layout=yolov8`, `nms.iou=0.5`: what a wrapped detector's outputs mean (edge.head)."""
     progress: bool = True
+
+    def __post_init__(self) -> None:
+        """Raises FatalError for numbers that mean nothing."""
+        if not math.isfinite(self.max_drop):
+            raise FatalError(f"--max-drop: {self.max_drop}: expected points of accuracy, as in 1.0")
+        if not 0 <= self.reject_below <= 1:
+            raise FatalError(f"--reject-below: {self.reject_below}: expected a share from 0 to 1")
+        if not 0 < self.crop_fraction <= 1:
+            raise FatalError(f"--crop-fraction: {self.crop_fraction}: expected above 0, at most 1")
+        if any(not 1 <= side <= LARGEST_SIDE for side in self.input_size):
+            raise FatalError(
+                f"--input-size: {'x'.join(map(str, self.input_size))}: "
+                f"expected sides from 1 to {LARGEST_SIDE}"
+            )
+        if len(self.name) > LONGEST_NAME:
+            raise FatalError(f"--name: expected at most {LONGEST_NAME} characters")
 
 
 def statistics(normalize: str, color: Color) -> Statistics:

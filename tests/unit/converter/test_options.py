@@ -1,13 +1,14 @@
 """Normalisation, labels and thresholds as the user writes them."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from converter.labels import read_labels, read_thresholds
-from converter.options import statistics
+from converter.options import Options, statistics
 from edge.errors import FatalError
 from edge.text import composed
 
@@ -122,3 +123,20 @@ def test_a_threshold_for_a_label_with_commas() -> None:
 def test_a_normalization_is_finite(text: str) -> None:
     with pytest.raises(FatalError, match="must be finite"):
         statistics(text, "rgb")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"max_drop": float("nan")},
+        {"max_drop": float("inf")},
+        {"reject_below": float("nan")},
+        {"crop_fraction": float("nan")},
+        {"crop_fraction": 0.0},
+        {"input_size": (100_000, 100_000)},
+        {"name": "x" * 248},
+    ],
+)
+def test_numbers_that_mean_nothing_are_refused_at_once(given: dict[str, Any]) -> None:
+    with pytest.raises(FatalError, match=f"--{next(iter(given)).replace('_', '-')}: "):
+        Options(**given)
