@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from converter.exif import turned
 from converter.folders import UNREAD
-from converter.listing import Listing, Picture, described, find
+from converter.listing import Listing, Picture, described, every, find
 from converter.progress import bar
 from edge.capture import jpeg
 from edge.errors import FatalError
@@ -22,7 +22,18 @@ from edge.preprocess import Preprocess
 from edge.text import shown
 from edge.types import Image, TensorSpec
 
-__all__ = ["Listing", "Photos", "Picture", "Pixels", "Rows", "find", "read", "some", "split"]
+__all__ = [
+    "Listing",
+    "Photos",
+    "Picture",
+    "Pixels",
+    "Rows",
+    "every",
+    "find",
+    "read",
+    "some",
+    "split",
+]
 
 FEWEST = 10
 """Fewer pictures neither calibrate nor measure anything."""

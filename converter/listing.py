@@ -8,7 +8,7 @@ from pathlib import Path
 
 from converter import picture_lists
 from converter.folders import Tree, walk
-from converter.splits import USES, Groups, bases, grouped
+from converter.splits import USES, Groups, bases, grouped, label_of
 from edge.errors import FatalError
 from edge.text import composed, shown
 
@@ -73,9 +73,7 @@ def find(data: Path, labels: tuple[str, ...], strict: bool = True) -> Listing:
     if data.is_file():
         return _from_list(data, labels)
     if not data.is_dir():
-        raise FatalError(
-            f"{data}: there is no such folder or list of pictures (looked for {data.absolute()})"
-        )
+        raise FatalError(_not_there(data))
     tree = walk(data)
     parts, left_out = bases(tree, labels)
     classes = {(part, base): _classes(tree, base) for part, base in parts}
@@ -88,11 +86,24 @@ def _classes(tree: Tree, base: Path) -> Groups:
     """Pictures by their folder's name in Unicode's composed form. Raises FatalError."""
     classes: Groups = {}
     for name, paths in sorted(grouped(tree, base).items()):
-        label = composed(name)
+        label = label_of(name)
         if label in classes:
             raise FatalError(f"{base}: two folders are both called {label!r}: rename one")
         classes[label] = paths
     return classes
+
+
+def every(data: Path) -> Listing:
+    """All pictures of a folder or list, whatever their labels. Raises FatalError."""
+    if data.is_file():
+        return Listing((), tuple(Picture(row.path) for row in picture_lists.read(data)))
+    if not data.is_dir():
+        raise FatalError(_not_there(data))
+    return Listing((), tuple(Picture(path) for path in walk(data).pictures))
+
+
+def _not_there(data: Path) -> str:
+    return f"{data}: there is no such folder or list of pictures (looked for {data.absolute()})"
 
 
 Classes = dict[tuple[str, Path], Groups]
@@ -103,7 +114,7 @@ def _labelled(tree: Tree, classes: Classes, labels: tuple[str, ...], strict: boo
     names = sorted({name for groups in classes.values() for name in groups if name})
     if not names or (len(names) == 1 and names[0] not in labels):
         return _unlabelled(classes)
-    strangers = [name for name in names if name not in labels] if labels else []
+    strangers = [name for name in names if _index(name, labels) is None] if labels else []
     if strangers and not strict:
         return _unlabelled(classes)
     _refuse_folders(tree, classes, labels, strangers)
@@ -111,7 +122,7 @@ def _labelled(tree: Tree, classes: Classes, labels: tuple[str, ...], strict: boo
         _refuse_odd(name)
     labels = labels or tuple(names)
     pictures = tuple(
-        Picture(path, labels.index(name), part)
+        Picture(path, _index(name, labels), part)
         for (part, _), groups in classes.items()
         for name, paths in groups.items()
         if name
@@ -148,7 +159,7 @@ def _refuse_folders(
             f"the labels are {', '.join(labels[:8])}"
         )
     folders = [folder for folder in tree.folders if folder.parent == base]
-    empty = [folder for folder in folders if composed(folder.name) not in groups]
+    empty = [folder for folder in folders if label_of(folder.name) not in groups]
     if empty and not labels and not part:
         raise FatalError(f"{empty[0]}: holds no pictures: add some, or remove the folder")
 
@@ -179,11 +190,12 @@ def _from_list(data: Path, labels: tuple[str, ...]) -> Listing:
     if not names:
         return Listing((), tuple(Picture(row.path) for row in rows))
     labels = labels or _in_order(names)
+    first = _first_number(names, labels)
     pictures = []
     for row in rows:
         if not row.label:
             raise FatalError(f"{data}: line {row.line}: {shown(str(row.path))} has no label")
-        index = _index(composed(row.label), labels)
+        index = _index(composed(row.label), labels, first)
         if index is None:
             raise FatalError(
                 f"{data}: line {row.line}: {shown(row.label)!r} is not among the labels "
@@ -205,9 +217,18 @@ def _in_order(names: set[str]) -> tuple[str, ...]:
     return tuple(numbers[number] for number in sorted(numbers))
 
 
-def _index(label: str, labels: tuple[str, ...]) -> int | None:
+def _first_number(names: set[str], labels: tuple[str, ...]) -> int:
+    """Whether numbers that stand for labels count from 0 or from 1: from 1 if the last is the
+    number of labels and none is 0."""
+    if names <= set(labels) or not all(name.isdecimal() for name in names):
+        return 0
+    numbers = set(map(int, names))
+    return int(0 not in numbers and max(numbers) == len(labels))
+
+
+def _index(label: str, labels: tuple[str, ...], first: int = 0) -> int | None:
     if label in labels:
         return labels.index(label)
-    if label.isdecimal() and int(label) < len(labels):
-        return int(label)
+    if label.isdecimal() and first <= int(label) < first + len(labels):
+        return int(label) - first
     return None

@@ -115,8 +115,7 @@ def with_reject(
     """
     if pair.options.negatives is None:
         return contract, {"below": contract.reject.below, "chosen": False}
-    listing = pictures.find(pair.options.negatives, ())
-    unlabelled = pictures.Listing((), tuple(pictures.Picture(p.path) for p in listing.pictures))
+    unlabelled = pictures.every(pair.options.negatives)
     folder = scratch / "negatives"
     folder.mkdir()
     negatives = pictures.read(unlabelled, contract.input, folder, pair.options.progress)

@@ -239,7 +239,10 @@ def _apart(listing: Listing, contract: Contract, scratch: Path, options: Options
         return None
     folder = scratch / "calibration"
     folder.mkdir()
-    return pictures.read(apart, contract.input, folder, options.progress)
+    try:
+        return pictures.read(apart, contract.input, folder, options.progress)
+    except FatalError as error:
+        raise FatalError(str(error).replace("--data", "--calibration", 1)) from None
 
 
 def _split(photos: Photos, apart: Photos | None, options: Options) -> Split:

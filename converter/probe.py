@@ -104,7 +104,7 @@ def order_text(row: dict[str, Any], stated: tuple[str, ...]) -> str:
     """What to write for labels in another order."""
     names = row["labels"]
     share = f"it is right on {row['float_accuracy']:.1%}"
-    if len(names) <= LABELS_SHOWN:
+    if len(names) <= LABELS_SHOWN and not any("," in name for name in names):
         return f"with --labels '{','.join(names)}' {share}"
     moved = [at for at, name in enumerate(names) if name != stated[at]]
     first = ", ".join(f"output {at} is {names[at]!r}" for at in moved[:5])

@@ -31,6 +31,11 @@ Groups = dict[str, list[Path]]
 """Pictures by the folder below some base that they lie in; "" for those directly in it."""
 
 
+def label_of(name: str) -> str:
+    """The label that a folder's name is: in Unicode's composed form, without blanks around it."""
+    return composed(name).strip()
+
+
 def grouped(tree: Tree, base: Path) -> Groups:
     """The pictures of `tree` that lie in `base`."""
     groups: Groups = defaultdict(list)
@@ -44,10 +49,10 @@ def grouped(tree: Tree, base: Path) -> Groups:
 def _base(tree: Tree, top: Path, labels: tuple[str, ...]) -> Path:
     """Where the class folders lie: below folders that hold nothing but one other folder."""
     base, names = top, list(grouped(tree, top))
-    while len(names) == 1 and names[0] and composed(names[0]) not in labels:
+    while len(names) == 1 and names[0] and label_of(names[0]) not in labels:
         base = base / names[0]
         names = list(grouped(tree, base))
-    below = {composed(name) for name in names if name}
+    below = {label_of(name) for name in names if name}
     fits = not labels or below <= set(labels) or _is_split(below)
     return base if below and fits else top
 
@@ -73,7 +78,7 @@ def bases(
     left_out = list(tree.left_out.items())
     groups = grouped(tree, base)
     names = sorted(name for name in groups if name)
-    if not _is_split(set(names)) or {composed(name) for name in names} <= set(labels):
+    if not _is_split(set(names)) or {label_of(name) for name in names} <= set(labels):
         return [("", base)], left_out
     inner = {name: _base(tree, base / name, labels) for name in names}
     with_classes = [name for name in names if len(set(grouped(tree, inner[name])) - {""}) > 1]

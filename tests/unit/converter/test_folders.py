@@ -253,3 +253,21 @@ def test_what_is_read_and_what_is_left_out_are_all_files(tmp_path: Path, seed: i
         if any(p.startswith((".", "@", "T")) for p in path.relative_to(tmp_path).parts)
     }
     assert set(tree.left_out[HIDDEN]) == hidden
+
+
+def test_folders_named_by_number_are_outputs_if_labels_are_typed(make: Make) -> None:
+    found = data.find(make("0", "1", "2"), ("rock", "sand", "oak"))
+    assert found.labels == ("rock", "sand", "oak")
+    assert {(p.label, p.path.parent.name) for p in found.pictures} == {(0, "0"), (1, "1"), (2, "2")}
+
+
+def test_blanks_around_a_folders_name_are_no_part_of_the_label(make: Make) -> None:
+    assert data.find(make("crop ", "weed"), ("weed", "crop")).labels == ("weed", "crop")
+
+
+def test_pictures_of_nothing_may_lie_in_any_folders(make: Make) -> None:
+    """--negatives, --unlabelled and pack's --data ask for no labels and refuse no folder."""
+    folder = make("train/a", "val/a", "more", "Möhre", unicodedata.normalize("NFD", "Möhre"), ".x")
+    (folder / "empty").mkdir()
+    found = data.every(folder)
+    assert (found.labels, len(found.pictures)) == ((), 60)

@@ -106,3 +106,13 @@ def test_what_is_no_list_is_refused(folder: Path, content: bytes) -> None:
     file.write_bytes(content)
     with pytest.raises(FatalError, match=r"list.txt.*no (list of )?pictures"):
         data.find(file, ())
+
+
+def test_numbers_that_count_from_one(folder: Path) -> None:
+    file = folder / "list.txt"
+    file.write_text("a/1.png 1\na/2.png 2\nb/3.png 3\n")
+    found = data.find(file, ("rock", "sand", "oak"))
+    assert [picture.label for picture in found.pictures] == [0, 1, 2]
+    file.write_text("a/1.png 1\na/2.png 2\n")
+    assert [picture.label for picture in data.find(file, ("a", "b", "c")).pictures] == [1, 2]
+    assert data.every(file).labels == ()
