@@ -66,6 +66,15 @@ class Photos:
     shaped: bool = False
     """Whether any has another shape than the network's input, so that the way of resizing shows."""
 
+    def notes(self) -> list[str]:
+        """What training may have seen otherwise."""
+        if not self.turned:
+            return []
+        return [
+            f"{self.turned} of {len(self.paths)} pictures carry a rotation (EXIF) that Keras "
+            "ignores in training: here and on the device they are upright"
+        ]
+
     def take(self, rows: Rows) -> "Photos":
         """The pictures with these row numbers."""
         truth = None if self.truth is None else self.truth[rows]
@@ -229,4 +238,4 @@ def new(pixels: Pixels, known: Pixels) -> npt.NDArray[np.bool_]:
 
 
 def _digest(pixels: npt.NDArray[np.uint8]) -> bytes:
-    return hashlib.blake2b(np.ascontiguousarray(pixels), digest_size=16).digest()
+    return hashlib.blake2b(pixels.tobytes(), digest_size=16).digest()

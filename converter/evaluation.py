@@ -47,7 +47,7 @@ def evaluate(
         "pictures": len(photos.paths),
         "skipped": list(photos.skipped),
         "left_out": described(listing.left_out),
-        "notes": list(listing.notes),
+        "notes": [*listing.notes, *photos.notes()],
         "thresholds": at_thresholds(contract, scores, photos.truth),
         "answers": dict(zip(contract.labels, answers.tolist(), strict=True)),
     }

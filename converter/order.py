@@ -61,7 +61,7 @@ def below_chance(answers: Index, truth: Index, labels: int) -> bool:
     """Whether fewer are right than by chance, beyond chance."""
     by_chance = chance(answers, truth, labels)
     error = (by_chance * (1 - by_chance) / len(truth)) ** 0.5
-    return float((answers == truth).mean()) < by_chance - SIGMAS * error
+    return bool(float((answers == truth).mean()) < by_chance - SIGMAS * error)
 
 
 def _never(answers: Index, truth: Index) -> bool:

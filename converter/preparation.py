@@ -126,11 +126,7 @@ def prepare(
 def _notes(contract: Contract, photos: Photos, info: dict[str, Any]) -> list[str]:
     """What the pictures and the system are like."""
     notes = _empty_classes(contract, photos)
-    if photos.turned:
-        notes.append(
-            f"{photos.turned} of {len(photos.paths)} pictures carry a rotation (EXIF) that Keras "
-            "ignores in training: here and on the device they are upright"
-        )
+    notes += photos.notes()
     if not info["isolated"]:
         notes.append("this system permits no network namespace: the model was read with a network")
     return notes

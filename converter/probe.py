@@ -4,12 +4,13 @@ A wrong order of the labels, or other pixels than in training, costs more than q
 shows nowhere else.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from converter import data, measure, order
 from converter.data import Photos, Pixels
@@ -19,6 +20,9 @@ from converter.progress import bar
 from edge.errors import FatalError
 from edge.model import LETTERBOX_GREY, Contract, InputContract
 from edge.runtime.litert import LiteRt
+
+Right = npt.NDArray[np.bool_]
+"""(n,) which pictures are named rightly."""
 
 PICTURES = 300
 MOST_PICTURES = 2000
@@ -42,11 +46,6 @@ class Probe:
         assert self.photos.truth is not None
         return self.photos.truth
 
-    def better(self, scores: Scores) -> bool:
-        """Whether these are clearly better than those as stated."""
-        right = scores.argmax(axis=1) == self.truth
-        return order.clearly_better(right, self.scores.argmax(axis=1) == self.truth)
-
 
 def probe(network: bytes, contract: Contract, photos: Photos, progress: bool) -> Probe:
     """The network's answers to at most some hundred of the pictures."""
@@ -66,16 +65,16 @@ def findings(one: Probe) -> dict[str, Any]:
     """
     if one.photos.truth is None:
         return {"better_labels": None, "better_normalizations": []}
-    answers = one.scores.argmax(axis=1)
+    answers, names = one.scores.argmax(axis=1), one.contract.labels
     stated = float((answers == one.truth).mean())
-    fitting = order.fitting(answers, one.truth, len(one.contract.labels))
-    pixels = sorted(_better_pixels(one), key=lambda row: -float(row["float_accuracy"]))
-    if fitting:  # whatever answers otherwise looks better than labels in a wrong order
-        pixels = [row for row in pixels if row["float_accuracy"] > fitting.accuracy]
+    fitting = order.fitting(answers, one.truth, len(names))
+    outputs = np.array(fitting.outputs) if fitting else np.arange(len(names))
+    pixels = _better_pixels(one, outputs[answers] == one.truth)
+    pixels = sorted(pixels, key=lambda row: -float(row["float_accuracy"]))
     labels = None
     if fitting and not pixels:
-        names = [one.contract.labels[label] for label in fitting.outputs]
-        labels = {"labels": names, "float_accuracy": fitting.accuracy, "stated": stated}
+        fit = [names[label] for label in fitting.outputs]
+        labels = {"labels": fit, "float_accuracy": fitting.accuracy, "stated": stated}
     found = {"better_labels": labels, "better_normalizations": pixels}
     _refuse_below_chance(one, found, stated)
     return found
@@ -111,14 +110,21 @@ def order_text(row: dict[str, Any], stated: tuple[str, ...]) -> str:
     return f"with {len(moved)} labels in other places ({first}, …) {share}"
 
 
-def _better_pixels(one: Probe) -> Iterator[dict[str, Any]]:
-    """Name and float accuracy of what beats the stated pixels."""
-    if float((one.scores.argmax(axis=1) == one.truth).mean()) > 1 - order.CLEARLY:
+def _better_pixels(one: Probe, right: Right) -> Iterable[dict[str, Any]]:
+    """Name and float accuracy of pixels, perhaps with labels in another order, for which clearly
+    more pictures are right than those of `right`."""
+    if float(right.mean()) > 1 - order.CLEARLY:
         return
+    labels = one.contract.labels
     for name, feed in _alternatives(one):
         scores = measure.scores(one.network, feed, f"checking pixels: {name}", one.progress)
-        if one.better(scores):
+        answers = scores.argmax(axis=1)
+        if order.clearly_better(answers == one.truth, right):
             yield {"name": name, "float_accuracy": measure.accuracy(scores, one.truth)}
+        elif both := order.fitting(answers, one.truth, len(labels)):
+            if order.clearly_better(np.array(both.outputs)[answers] == one.truth, right):
+                written = ",".join(labels[at] for at in both.outputs[:LABELS_SHOWN])
+                yield {"name": f"{name} --labels '{written}'", "float_accuracy": both.accuracy}
 
 
 def _alternatives(one: Probe) -> Iterator[tuple[str, Feed]]:
@@ -132,12 +138,13 @@ def _alternatives(one: Probe) -> Iterator[tuple[str, Feed]]:
         swapped: Color = "bgr" if contract.color == "rgb" else "rgb"
         yield f"--color {swapped}", Feed(pixels[..., ::-1], contract)
     if one.photos.shaped:
-        for name, other in _ways_to_resize(contract):
+        for name, other in ways_to_resize(contract):
             shown = bar(one.photos.paths, f"reading pictures: {name}", one.progress)
             yield name, Feed(_resized(shown, other, len(pixels)), contract)
 
 
-def _ways_to_resize(contract: InputContract) -> Iterator[tuple[str, InputContract]]:
+def ways_to_resize(contract: InputContract) -> Iterator[tuple[str, InputContract]]:
+    """What to write, and the contract of it, for every way but the stated one."""
     ways: dict[str, dict[str, Any]] = {
         "--resize stretch": {"resize": "stretch"},
         "--resize crop": {"resize": "crop", "crop_fraction": 1.0},

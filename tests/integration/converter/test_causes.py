@@ -67,6 +67,25 @@ def test_thresholds_are_shown_with_what_they_do(
     assert any("standing from 0.60: precision" in line for line in lines(facts, False))
 
 
+def test_labels_and_pixels_that_are_both_wrong_are_found(
+    stripes_file: Path, material: Path, tmp_path: Path
+) -> None:
+    model = load(stripes_file)
+    contract = model.contract
+    listing = data.find(material / "pictures", contract.labels)
+    turned = contract.model_copy(
+        update={
+            "labels": contract.labels[::-1],
+            "input": contract.input.model_copy(update={"mean": (25500.0,)}),
+        }
+    )
+    photos = data.read(listing, turned.input, tmp_path, progress=False)
+    swapped = replace(photos, truth=1 - photos.truth)  # type: ignore[operator]
+    found = findings(probe(model.flatbuffer, turned, swapped, progress=False))
+    assert found["better_labels"] is None
+    assert found["better_normalizations"][0]["name"].endswith("--labels 'lying,standing'")
+
+
 def test_the_way_of_resizing_is_tried(stripes_file: Path, tmp_path: Path) -> None:
     """What counts is in the middle of wide pictures; the sides show either label by chance."""
     random = np.random.default_rng(0)
