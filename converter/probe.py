@@ -121,10 +121,11 @@ def _better_pixels(one: Probe, right: Right) -> Iterable[dict[str, Any]]:
         answers = scores.argmax(axis=1)
         if order.clearly_better(answers == one.truth, right):
             yield {"name": name, "float_accuracy": measure.accuracy(scores, one.truth)}
-        elif both := order.fitting(answers, one.truth, len(labels)):
-            if order.clearly_better(np.array(both.outputs)[answers] == one.truth, right):
-                written = ",".join(labels[at] for at in both.outputs[:LABELS_SHOWN])
-                yield {"name": f"{name} --labels '{written}'", "float_accuracy": both.accuracy}
+        elif (both := order.fitting(answers, one.truth, len(labels))) and order.clearly_better(
+            np.array(both.outputs)[answers] == one.truth, right
+        ):
+            written = ",".join(labels[at] for at in both.outputs[:LABELS_SHOWN])
+            yield {"name": f"{name} --labels '{written}'", "float_accuracy": both.accuracy}
 
 
 def _alternatives(one: Probe) -> Iterator[tuple[str, Feed]]:
