@@ -82,10 +82,9 @@ def findings(one: Probe) -> dict[str, Any]:
 
 def _refuse_below_chance(one: Probe, found: dict[str, Any], stated: float) -> None:
     answers, labels = one.scores.argmax(axis=1), len(one.contract.labels)
-    explained = bool(found["better_labels"] or found["better_normalizations"])
     below = order.below_chance(answers, one.truth, labels)
     worst = max(order.chance(answers, one.truth, labels), 1 / len(set(one.truth.tolist())))
-    if not below and not (explained and stated < worst):
+    if not below and not (found["better_labels"] and stated < worst):
         return
     cause = "do its labels and pixels fit these pictures?"
     if found["better_labels"]:
