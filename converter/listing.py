@@ -13,6 +13,7 @@ from edge.errors import FatalError
 from edge.text import composed, shown
 
 NAMES_SHOWN = 3
+BESIDE = "pictures beside the class folders"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +79,12 @@ def find(data: Path, labels: tuple[str, ...], strict: bool = True) -> Listing:
     parts, left_out = bases(tree, labels)
     classes = {(part, base): _classes(tree, base) for part, base in parts}
     listing = _labelled(tree, classes, labels, strict)
-    told = {why: tuple(str(path.relative_to(data)) for path in paths) for why, paths in left_out}
-    return replace(listing, left_out=(*listing.left_out, *told.items()))
+    listed = {picture.path for picture in listing.pictures}
+    told = {why: [path for path in paths if path not in listed] for why, paths in left_out}
+    listed.update(path for paths in told.values() for path in paths)
+    told[BESIDE] = [path for path in tree.pictures if path not in listed]
+    named = {why: tuple(str(p.relative_to(data)) for p in paths) for why, paths in told.items()}
+    return replace(listing, left_out=tuple((why, files) for why, files in named.items() if files))
 
 
 def _classes(tree: Tree, base: Path) -> Groups:
@@ -113,10 +118,10 @@ def _labelled(tree: Tree, classes: Classes, labels: tuple[str, ...], strict: boo
     """Labels for the pictures of all class folders. Raises FatalError."""
     names = sorted({name for groups in classes.values() for name in groups if name})
     if not names or (len(names) == 1 and names[0] not in labels):
-        return _unlabelled(classes)
+        return _unlabelled(tree, classes)
     strangers = [name for name in names if _index(name, labels) is None] if labels else []
     if strangers and not strict:
-        return _unlabelled(classes)
+        return _unlabelled(tree, classes)
     _refuse_folders(tree, classes, labels, strangers)
     for name in names:
         _refuse_odd(name)
@@ -128,23 +133,18 @@ def _labelled(tree: Tree, classes: Classes, labels: tuple[str, ...], strict: boo
         if name
         for path in paths
     )
-    loose = tuple(
-        str(path.relative_to(tree.top))
-        for groups in classes.values()
-        for path in groups.get("", ())
-    )
-    left_out = (("pictures beside the class folders", loose),) if loose else ()
-    return Listing(labels, pictures, left_out, _notes(tree, classes))
+    return Listing(labels, pictures, notes=_notes(tree, classes))
 
 
-def _unlabelled(classes: Classes) -> Listing:
-    pictures = [
-        Picture(path, None, part)
+def _unlabelled(tree: Tree, classes: Classes) -> Listing:
+    """All pictures; those of a split with its parts."""
+    parts = {
+        path: part
         for (part, _), groups in classes.items()
         for paths in groups.values()
         for path in paths
-    ]
-    return Listing((), tuple(sorted(pictures, key=lambda picture: picture.path)))
+    }
+    return Listing((), tuple(Picture(path, None, parts.get(path, "")) for path in tree.pictures))
 
 
 def _refuse_folders(

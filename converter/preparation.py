@@ -13,7 +13,7 @@ from converter import files, normalization, outputs, unlabelled
 from converter.data import Photos, Rows
 from converter.listing import Listing, described
 from converter.options import Options, statistics
-from converter.probe import findings, probe
+from converter.probe import findings, one_answer, probe
 from converter.scan import Scan, refuse_code, refuse_out_of_scope, scan
 from converter.unlabelled import Unlabelled
 from converter.workshop import Workshop
@@ -109,7 +109,7 @@ def prepare(
     one = probe(network, contract, parts.held_out, options.progress)
     kind, sigmoid, told = outputs.meaning(found.path, info, one.scores)
     contract = contract.model_copy(update={"output": OutputContract(kind=kind)})
-    notes += [*told, *listing.notes, *_notes(contract, photos, info)]
+    notes += [*one_answer(one), *told, *listing.notes, *_notes(contract, photos, info)]
     return Prepared(
         network,
         contract,

@@ -28,6 +28,8 @@ PICTURES = 300
 MOST_PICTURES = 2000
 """If there are many labels."""
 LABELS_SHOWN = 20
+MANY = 20
+"""Pictures that hardly have one and the same label by chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,18 @@ def findings(one: Probe) -> dict[str, Any]:
     found = {"better_labels": labels, "better_normalizations": pixels}
     _refuse_below_chance(one, found, stated)
     return found
+
+
+def one_answer(one: Probe) -> list[str]:
+    """What to say if the float model has one answer to all pictures."""
+    answers = set(one.scores.argmax(axis=1).tolist())
+    if len(answers) > 1 or len(one.scores) < MANY or len(one.contract.labels) < 2:
+        return []
+    return [
+        f"the float model answers {one.contract.labels[answers.pop()]!r} to all of "
+        f"{len(one.scores)} pictures: if they show more than that, its pixels are not those of "
+        "training (--normalize, --color, --resize)"
+    ]
 
 
 def _refuse_below_chance(one: Probe, found: dict[str, Any], stated: float) -> None:

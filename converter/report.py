@@ -6,6 +6,9 @@ from typing import Any
 from converter.normalization import ASSUMED
 from converter.probe import order_text
 
+DIFFERENT = 0.85
+"""Share of equal labels below which int8 is another model, whatever its accuracy is."""
+
 
 def receipt(facts: dict[str, Any]) -> dict[str, Any]:
     """The part of the facts that travels in the model file: what does not vary with the clock."""
@@ -25,7 +28,7 @@ def warnings(facts: dict[str, Any]) -> list[str]:
     """What a person must know before using the model, the likeliest cause of trouble first."""
     data = facts["data"]
     assumed = [note for note in facts["notes"] if note.endswith(ASSUMED)]
-    found = [*causes(facts), *assumed, *_size(facts), *_speed(facts)]
+    found = [*causes(facts), *assumed, *_agreement(facts), *_size(facts), *_speed(facts)]
     if not data["labelled"]:
         found.append("the pictures are not labelled: no accuracy is claimed, and none was gated")
     if not data["measured_apart"]:
@@ -62,6 +65,16 @@ def causes(facts: dict[str, Any]) -> list[str]:
             f"{row['float_accuracy']:.1%} of the pictures, clearly more than as stated"
         )
     return found
+
+
+def _agreement(facts: dict[str, Any]) -> list[str]:
+    """What accuracy does not show, above all of unlabelled pictures."""
+    if facts["agreement"] >= DIFFERENT:
+        return []
+    return [
+        f"INT8 ANSWERS DIFFERENTLY: only {facts['agreement']:.0%} of the pictures get the float "
+        "model's label: try more --effort or more pictures"
+    ]
 
 
 def _size(facts: dict[str, Any]) -> list[str]:

@@ -47,12 +47,12 @@ def grouped(tree: Tree, base: Path) -> Groups:
 
 
 def _base(tree: Tree, top: Path, labels: tuple[str, ...]) -> Path:
-    """Where the class folders lie: below folders that hold nothing but one other folder."""
-    base, names = top, list(grouped(tree, top))
-    while len(names) == 1 and names[0] and label_of(names[0]) not in labels:
+    """Where the class folders lie: below folders that hold one other folder."""
+    base, names = top, [name for name in grouped(tree, top) if name]
+    while len(names) == 1 and label_of(names[0]) not in labels:
         base = base / names[0]
-        names = list(grouped(tree, base))
-    below = {label_of(name) for name in names if name}
+        names = [name for name in grouped(tree, base) if name]
+    below = {label_of(name) for name in names}
     fits = not labels or below <= set(labels) or _is_split(below)
     return base if below and fits else top
 
@@ -92,8 +92,9 @@ def bases(
         )
     if not uses:
         return [("" if strangers else _part(name), inner[name]) for name in names], left_out
-    for name in [*names, ""]:
-        if name not in with_classes and name in groups:
-            why = f"pictures of {name}/, which has no class folders" if name else "loose pictures"
-            left_out.append((why, groups[name]))
+    left_out += [
+        (f"pictures of {name}/, which has no class folders", groups[name])
+        for name in names
+        if name not in with_classes
+    ]
     return [(_part(name), inner[name]) for name in with_classes], left_out

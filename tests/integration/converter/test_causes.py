@@ -12,7 +12,7 @@ from PIL import Image
 
 from converter import Conversion, Options, convert, data, evaluate
 from converter.evaluation import lines
-from converter.probe import findings, probe
+from converter.probe import findings, one_answer, probe
 from converter.report import summary, warnings
 from edge.errors import FatalError
 from edge.model import load
@@ -51,6 +51,24 @@ def test_the_likeliest_cause_comes_first(stripes: Conversion) -> None:
     told = summary(facts | {"warnings": warnings(facts)})
     assert "THE LABELS LOOK WRONG" in told[0] and "THE PIXELS LOOK WRONG" in told[1]
     assert sum("THE PIXELS LOOK WRONG" in line for line in told) == 1
+
+
+def test_one_answer_to_everything_is_said(
+    stripes_file: Path, material: Path, tmp_path: Path
+) -> None:
+    model = load(stripes_file)
+    wrong = model.contract.input.model_copy(update={"mean": (25500.0,)})
+    contract = model.contract.model_copy(update={"input": wrong})
+    listing = data.every(material / "pictures")
+    photos = data.read(listing, contract.input, tmp_path, progress=False)
+    one = probe(model.flatbuffer, contract, photos, progress=False)
+    assert "to all of 80 pictures" in one_answer(one)[0]
+    assert findings(one) == {"better_labels": None, "better_normalizations": []}
+
+
+def test_an_int8_model_that_answers_differently_is_said(stripes: Conversion) -> None:
+    facts = stripes.report | {"agreement": 0.59}
+    assert any(text.startswith("INT8 ANSWERS DIFFERENTLY: only 59%") for text in warnings(facts))
 
 
 def test_a_file_larger_than_float_is_explained(stripes: Conversion) -> None:

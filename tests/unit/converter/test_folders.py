@@ -121,6 +121,35 @@ def test_a_split_with_unlabelled_test_pictures(make: Make) -> None:
     assert dict(found.left_out).keys() == {"pictures of test/, which has no class folders"}
 
 
+def test_loose_pictures_beside_a_wrapper_are_counted(make: Make) -> None:
+    folder = make("images/crop", "images/weed")
+    (folder / "overview.png").write_bytes(b"x")
+    found = data.find(folder, ())
+    assert found.labels == ("crop", "weed")
+    assert dict(found.left_out) == {"pictures beside the class folders": ("overview.png",)}
+
+
+@pytest.mark.parametrize("labels", [(), ("crop", "weed"), ("a", "b")])
+@pytest.mark.parametrize("seed", range(8))
+def test_every_picture_is_listed_or_left_out(
+    tmp_path: Path, seed: int, labels: tuple[str, ...]
+) -> None:
+    random_ = random.Random(seed)
+    names = ["crop", "weed", "train", "val", "test", "images", "more", "crop "]
+    for _ in range(20):
+        folder = tmp_path.joinpath(*random_.choices(names, k=random_.randint(0, 3)))
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{random_.randint(0, 99)}.png").write_bytes(b"x")
+    try:
+        found = data.find(tmp_path, labels, strict=bool(seed % 2))
+    except FatalError:
+        return
+    listed = [str(picture.path.relative_to(tmp_path)) for picture in found.pictures]
+    left_out = [name for _, files in found.left_out for name in files]
+    every = [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.png")]
+    assert sorted(listed + left_out) == sorted(every)
+
+
 def test_a_class_may_be_called_train(make: Make) -> None:
     assert data.find(make("train", "bus", "car"), ()).labels == ("bus", "car", "train")
     assert data.find(make("test"), ("bus", "car", "test", "train")).labels[2] == "test"
