@@ -8,7 +8,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
+
+from converter.data import to_pixels
+from edge.model import InputContract
 
 SIZE = 8
 
@@ -50,6 +54,23 @@ def _networks(keras: Any) -> dict[str, tuple[Any, Any]]:
     return made
 
 
+def _resizing(keras: Any) -> dict[str, float]:
+    """By how much the device's pixels differ from Keras', at most, for each way of resizing."""
+    image = cv2.resize(np.random.default_rng(2).integers(0, 256, (6, 5, 3), np.uint8), (96, 64))
+    ways: dict[str, tuple[dict[str, Any], dict[str, bool]]] = {
+        "stretch": ({"resize": "stretch"}, {}),
+        "crop": ({"resize": "crop"}, {"crop_to_aspect_ratio": True}),
+        "letterbox": ({"resize": "letterbox", "pad": 0}, {"pad_to_aspect_ratio": True}),
+    }
+    found = {}
+    for name, (ours, theirs) in ways.items():
+        contract = InputContract(width=24, height=24, color="bgr", std=(1.0,), **ours)
+        made = to_pixels(contract)(image)[0][0].astype(np.float32)
+        layer = keras.layers.Resizing(24, 24, **theirs)
+        found[name] = float(np.abs(made - np.asarray(layer(image[None].astype(np.float32)))).max())
+    return found
+
+
 def main() -> None:
     """One object: each network's facts, and its scores for one picture."""
     import keras
@@ -59,7 +80,7 @@ def main() -> None:
     from edge.runtime.litert import LiteRt
 
     keras.utils.set_random_seed(4)
-    told = {}
+    told: dict[str, Any] = {"resizing": _resizing(keras)}
     for name, (image, scores) in _networks(keras).items():
         model = keras.Model(image, scores)
         network = Network(Path(name), model, (1, SIZE, SIZE, 3), {})

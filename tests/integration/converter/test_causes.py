@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from converter import Conversion, Options, convert, data, evaluate
+from converter import Conversion, Options, convert, data, evaluate, inspection
 from converter.evaluation import lines
 from converter.probe import findings, one_answer, probe
 from converter.report import summary, warnings
@@ -79,6 +79,7 @@ def test_thresholds_are_shown_with_what_they_do(
     stripes: Conversion, stripes_file: Path, material: Path
 ) -> None:
     assert any(line.startswith("threshold  standing from 0.60") for line in summary(stripes.report))
+    assert "thresholds: standing from 0.6" in inspection.lines(inspection.inspect(stripes_file))
     facts = evaluate(stripes_file, material / "pictures", progress=False)
     assert facts["thresholds"][0]["label"] == "standing"
     assert facts["thresholds"][0]["recall"] > 0.9

@@ -59,3 +59,8 @@ def test_the_last_operator_is_told(told: dict[str, Any]) -> None:
 
 def test_a_float64_network_gives_the_same_scores(told: dict[str, Any]) -> None:
     np.testing.assert_allclose(told["float64"]["scores"], told["float64"]["keras"], atol=1e-5)
+
+
+@pytest.mark.parametrize("way", ["stretch", "crop", "letterbox"])
+def test_pixels_are_those_of_keras_own_layer(told: dict[str, Any], way: str) -> None:
+    assert told["resizing"][way] <= 1.0
