@@ -185,8 +185,9 @@ def convert_command(model: Path, data: Path, out: Path, **given: Any) -> None:
     try:
         result = convert(model, data, out, _options(given))
     except GateError:
-        facts = json.loads(out.with_suffix(".report.json").read_text(encoding="utf-8"))
-        for text in facts["warnings"]:
+        report = out.with_suffix(".report.json")
+        facts = json.loads(report.read_text(encoding="utf-8")) if report.is_file() else {}
+        for text in facts.get("warnings", ()):  # the likeliest cause first, before the verdict
             click.echo(f"WARNING    {text}", err=True)
         raise
     for line in summary(result.report):

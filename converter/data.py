@@ -231,10 +231,10 @@ def split(photos: Photos, most: int, share: float = CALIBRATION_SHARE) -> tuple[
     return np.array(sorted(chosen), np.int64), others.astype(np.int64)
 
 
-def new(pixels: Pixels, known: Pixels) -> npt.NDArray[np.bool_]:
-    """(n,) which pictures are no copies of the known ones."""
+def new(photos: Photos, rows: Rows, known: Pixels) -> Rows:
+    """Those of the row numbers whose pictures are no copies of the known ones."""
     seen = set(map(_digest, known))
-    return np.array([_digest(one) not in seen for one in pixels], np.bool_)
+    return np.array([row for row in rows if _digest(photos.pixels[row]) not in seen], np.int64)
 
 
 def _digest(pixels: npt.NDArray[np.uint8]) -> bytes:

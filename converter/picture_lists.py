@@ -68,7 +68,10 @@ def read(source: Path) -> list[Row]:
     if any("\0" in line for line in lines):
         raise FatalError(f"{source}: is no list of pictures: expected one `path,label` a line")
     numbered = [(number, line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
-    cells = _cells(numbered)
+    try:
+        cells = _cells(numbered)
+    except csv.Error as error:
+        raise FatalError(f"{source}: cannot be read as a list of pictures: {error}") from None
     path_at, label_at, header = _columns([fields for _, fields in cells])
     rows = [
         Row(number, _found(source.parent, _cell(fields, path_at)), _cell(fields, label_at))

@@ -249,7 +249,8 @@ def _split(photos: Photos, apart: Photos | None, options: Options) -> Split:
     if both:
         raise FatalError(f"--calibration: {min(both)} is also in --data, which measures")
     parts = split(apart, *pictures.split(apart, options.count, share=1.0))
-    held_out = photos.take(np.flatnonzero(pictures.new(photos.pixels, parts.choosing.pixels)))
+    others = pictures.new(photos, np.arange(len(photos.paths)), parts.choosing.pixels)
+    held_out = photos if len(others) == len(photos.paths) else photos.take(others)
     if not held_out.paths:
         raise FatalError("--calibration: all pictures of --data are copies of these: give others")
     return replace(parts, held_out=held_out, apart=True)
@@ -261,7 +262,7 @@ def split(photos: Photos, rows: Rows, others: Rows) -> Split:
     calibration = choosing = rows
     if len(rows) >= ENOUGH_TO_CHOOSE:
         calibration = np.setdiff1d(rows, rows[:: round(1 / KEPT_FROM_CALIBRATION)])
-    others = others[pictures.new(photos.pixels[others], photos.pixels[rows])]
+    others = pictures.new(photos, others, photos.pixels[rows])
     apart = len(others) >= pictures.FEWEST
     measured = others if apart else np.arange(len(photos.paths))
     return Split(photos.take(calibration), photos.take(choosing), photos.take(measured), apart)

@@ -100,11 +100,15 @@ def test_a_line_without_its_label_is_named(folder: Path) -> None:
         data.find(file, ())
 
 
-@pytest.mark.parametrize("content", [b"\x89PNG\r\n\0\0\0", b"\0" * 100, b""])
+@pytest.mark.parametrize(
+    "content", [b"\x89PNG\r\n\0\0\0", b"\0" * 100, b"", b"a," + b"x" * 200_000]
+)
 def test_what_is_no_list_is_refused(folder: Path, content: bytes) -> None:
     file = folder / "list.txt"
     file.write_bytes(content)
-    with pytest.raises(FatalError, match=r"list.txt.*no (list of )?pictures"):
+    with pytest.raises(
+        FatalError, match=r"list.txt.*(no (list of )?pictures|cannot be read as a list)"
+    ):
         data.find(file, ())
 
 
