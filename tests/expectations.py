@@ -56,7 +56,8 @@ def _networks(keras: Any) -> dict[str, tuple[Any, Any]]:
 
 def _resizing(keras: Any) -> dict[str, float]:
     """By how much the device's pixels differ from Keras', at most, for each way of resizing."""
-    image = cv2.resize(np.random.default_rng(2).integers(0, 256, (6, 5, 3), np.uint8), (96, 64))
+    small = np.random.default_rng(2).integers(0, 256, (6, 5, 3), np.uint8)
+    image = np.asarray(cv2.resize(small, (96, 64)), np.uint8)
     ways: dict[str, tuple[dict[str, Any], dict[str, bool]]] = {
         "stretch": ({"resize": "stretch"}, {}),
         "crop": ({"resize": "crop"}, {"crop_to_aspect_ratio": True}),

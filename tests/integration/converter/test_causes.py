@@ -99,7 +99,8 @@ def test_labels_and_pixels_that_are_both_wrong_are_found(
         }
     )
     photos = data.read(listing, turned.input, tmp_path, progress=False)
-    swapped = replace(photos, truth=1 - photos.truth)  # type: ignore[operator]
+    assert photos.truth is not None
+    swapped = replace(photos, truth=np.asarray(1 - photos.truth, np.int64))
     found = findings(probe(model.flatbuffer, turned, swapped, progress=False))
     assert found["better_labels"] is None
     assert found["better_normalizations"][0]["name"].endswith("--labels 'lying,standing'")
