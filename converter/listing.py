@@ -8,7 +8,7 @@ from pathlib import Path
 
 from converter import picture_lists
 from converter.folders import Tree, walk
-from converter.splits import USES, Groups, bases, grouped, label_of
+from converter.splits import USES, Groups, bases, grouped, label_of, part_of
 from edge.errors import FatalError
 from edge.text import composed, shown
 
@@ -176,10 +176,14 @@ def _refuse_odd(name: str) -> None:
 def _notes(tree: Tree, classes: Classes) -> tuple[str, ...]:
     parts = [part for part in USES if part in {part for part, _ in classes}]
     if parts:
-        learn = " and ".join(parts[:-1]) or "nothing"
-        return (f"the folders are a split: {parts[-1]} measures, {learn} calibrates",)
+        return (_split_note(tuple(parts)),)
     base = next(iter(classes))[1]
     return () if base == tree.top else (f"the class folders are those in {shown(str(base))}",)
+
+
+def _split_note(parts: tuple[str, ...]) -> str:
+    learn = " and ".join(parts[:-1]) or "nothing"
+    return f"the data is a split: {parts[-1]} measures, {learn} calibrates"
 
 
 def _from_list(data: Path, labels: tuple[str, ...]) -> Listing:
@@ -201,10 +205,18 @@ def _from_list(data: Path, labels: tuple[str, ...]) -> Listing:
                 f"{data}: line {row.line}: {shown(row.label)!r} is not among the labels "
                 f"{', '.join(labels[:8])}"
             )
-        pictures.append(Picture(row.path, index))
+        pictures.append(Picture(row.path, index, part_of(row.part)))
     for label in labels:
         _refuse_odd(label)
-    return Listing(labels, tuple(pictures))
+    return _whole_split(Listing(labels, tuple(pictures)))
+
+
+def _whole_split(listing: Listing) -> Listing:
+    """The listing, without its parts if some picture has none or all have the same."""
+    if len(listing.parts) > 1 and all(picture.part for picture in listing.pictures):
+        return replace(listing, notes=(_split_note(listing.parts),))
+    pictures = tuple(replace(picture, part="") for picture in listing.pictures)
+    return replace(listing, pictures=pictures)
 
 
 def _in_order(names: set[str]) -> tuple[str, ...]:

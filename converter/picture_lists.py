@@ -14,7 +14,7 @@ from converter.folders import PICTURES
 from edge import text
 from edge.errors import FatalError
 
-DELIMITERS = ("\t", ";", ",")
+DELIMITERS = ("\t", ";", ",", "|")
 PATH_NAMES = frozenset(
     [
         "path",
@@ -44,8 +44,11 @@ LABEL_NAMES = frozenset(
         "y",
     ]
 )
+PART_NAMES = frozenset(["split", "set", "subset", "partition", "usage"])
+WHOLE = re.compile(r"(\d+)\.0+")
+"""A number as pandas writes it where other rows of its column are empty."""
 _ENDINGS = "|".join(ending[1:] for ending in sorted(PICTURES))
-BY_BLANK = re.compile(rf"(.*\.(?:{_ENDINGS}))[\"']?\s+(\S.*)", re.IGNORECASE)
+BY_BLANK = re.compile(rf"(.*\.(?:{_ENDINGS}))[\"']?\s*[:\s]\s*(\S.*)", re.IGNORECASE)
 """A path, which may have blanks in it, and behind its ending a label, which may too."""
 
 
@@ -57,6 +60,19 @@ class Row:
     path: Path
     label: str
     """Empty where the line has none."""
+    part: str = ""
+    """What a column `split` says: train, val, test, ..."""
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Where a line's fields are."""
+
+    path: int = 0
+    label: int = 1
+    part: int | None = None
+    header: int = 0
+    """Lines before the first picture: 0 or 1."""
 
 
 def read(source: Path) -> list[Row]:
@@ -72,12 +88,17 @@ def read(source: Path) -> list[Row]:
         cells = _cells(numbered)
     except csv.Error as error:
         raise FatalError(f"{source}: cannot be read as a list of pictures: {error}") from None
-    path_at, label_at, header = _columns([fields for _, fields in cells])
-    rows = [
-        Row(number, _found(source.parent, _cell(fields, path_at)), _cell(fields, label_at))
-        for number, fields in cells[header:]
-    ]
-    return [row for row in rows if row.path != source.parent]
+    columns = _columns([fields for _, fields in cells])
+    rows = [_row(source.parent, number, fields, columns) for number, fields in cells]
+    return [row for row in rows[columns.header :] if row.path != source.parent]
+
+
+def _row(base: Path, number: int, fields: list[str], columns: Columns) -> Row:
+    label = _cell(fields, columns.label)
+    if found := WHOLE.fullmatch(label):
+        label = found[1]
+    part = "" if columns.part is None else _cell(fields, columns.part)
+    return Row(number, _found(base, _cell(fields, columns.path)), label, part)
 
 
 def _cells(numbered: list[tuple[int, str]]) -> list[tuple[int, list[str]]]:
@@ -105,21 +126,32 @@ def _by_any(line: str) -> list[str]:
     return [path.strip(), label] if path else [line]
 
 
-def _columns(rows: list[list[str]]) -> tuple[int, int, int]:
-    """Which field is the path, which the label, and how many lines are a header (0 or 1)."""
+def _columns(rows: list[list[str]]) -> Columns:
+    """By the header, else by which fields look like pictures."""
     if not rows:
-        return 0, 1, 0
+        return Columns()
     names = [field.strip().lower().replace(" ", "_") for field in rows[0]]
     paths = [at for at, name in enumerate(names) if name in PATH_NAMES]
     if paths:
         labels = [at for at, name in enumerate(names) if name in LABEL_NAMES and at != paths[0]]
-        other = 1 if paths[0] == 0 else 0
-        return paths[0], labels[0] if labels else other, 1
+        parts = [at for at, name in enumerate(names) if name in PART_NAMES and at != paths[0]]
+        label = labels[0] if labels else int(paths[0] == 0)
+        return Columns(paths[0], label, parts[0] if parts else None, header=1)
     body = rows[1:] or rows
-    header = 0 if body is rows or _is_path(rows[0], 0) or _is_path(rows[0], 1) else 1
-    if sum(_is_path(row, 1) for row in body) > sum(_is_path(row, 0) for row in body):
-        return 1, 0, header
-    return 0, 1, header if any(_is_path(row, 0) for row in body) else 0
+    counts = [sum(_is_path(row, at) for row in body) for at in range(max(map(len, body)))]
+    path = counts.index(max(counts))
+    header = int(any(counts) and body is not rows and not _is_path(rows[0], path))
+    if path == 0:
+        return Columns(header=header)
+    numbered = [_cell(row, 0) for row in body] == [str(at) for at in _counting(body)]
+    return Columns(path, path + 1 if numbered and path + 1 < len(counts) else 0, header=header)
+
+
+def _counting(body: list[list[str]]) -> range:
+    """The numbers that rows have if their first field only counts them."""
+    first = _cell(body[0], 0)
+    start = int(first) if first.isdecimal() else -1
+    return range(start, start + len(body))
 
 
 def _is_path(fields: list[str], at: int) -> bool:

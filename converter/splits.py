@@ -57,14 +57,14 @@ def _base(tree: Tree, top: Path, labels: tuple[str, ...]) -> Path:
     return base if below and fits else top
 
 
-def _part(name: str) -> str:
+def part_of(name: str) -> str:
     """What a folder of this name is for in a split: `train`, `seg_test`, `validation-set`, ..."""
     words = [word for word in re.split(r"[\W_]+", name.casefold()) if word in PARTS]
     return PARTS[words[0]] if len(words) == 1 else ""
 
 
 def _is_split(names: set[str]) -> bool:
-    return len({_part(name) for name in names} - {""}) > 1
+    return len({part_of(name) for name in names} - {""}) > 1
 
 
 def bases(
@@ -82,8 +82,8 @@ def bases(
         return [("", base)], left_out
     inner = {name: _base(tree, base / name, labels) for name in names}
     with_classes = [name for name in names if len(set(grouped(tree, inner[name])) - {""}) > 1]
-    uses = {_part(name) for name in with_classes} - {""}
-    strangers = [name for name in names if not _part(name)]
+    uses = {part_of(name) for name in with_classes} - {""}
+    strangers = [name for name in names if not part_of(name)]
     if len(uses) > 1 and strangers:
         raise FatalError(
             f"{base}: {with_classes[0]} and {with_classes[-1]} look like a split, but "
@@ -91,10 +91,10 @@ def bases(
             f"--calibration {base / with_classes[0]}, or move {shown(strangers[0])} away"
         )
     if not uses:
-        return [("" if strangers else _part(name), inner[name]) for name in names], left_out
+        return [("" if strangers else part_of(name), inner[name]) for name in names], left_out
     left_out += [
         (f"pictures of {name}/, which has no class folders", groups[name])
         for name in names
         if name not in with_classes
     ]
-    return [(_part(name), inner[name]) for name in with_classes], left_out
+    return [(part_of(name), inner[name]) for name in with_classes], left_out

@@ -37,6 +37,9 @@ LISTS = {
     "quoted path": "".join(f'"{p}" {label}\n' for p, label in ROWS),
     "more columns": "".join(f"{p},{label},0,1\n" for p, label in ROWS),
     "empty lines": "\n\n".join(f"{p},{label}" for p, label in ROWS) + "\n\n",
+    "numbered rows": "".join(f"{at},{p},{label}\n" for at, (p, label) in enumerate(ROWS)),
+    "bar": "".join(f"{p}|{label}\n" for p, label in ROWS),
+    "colon": "".join(f"{p}: {label}\n" for p, label in ROWS),
     "./": "".join(f"./{p},{label}\n" for p, label in ROWS),
 }
 
@@ -120,3 +123,19 @@ def test_numbers_that_count_from_one(folder: Path) -> None:
     file.write_text("a/1.png 1\na/2.png 2\n")
     assert [picture.label for picture in data.find(file, ("a", "b", "c")).pictures] == [1, 2]
     assert data.every(file).labels == ()
+
+
+def test_a_column_that_splits_the_data(folder: Path) -> None:
+    file = folder / "list.csv"
+    file.write_text("image,label,split\na/1.png,x,train\na/2.png,y,Test\nb/3.png,x,val\n")
+    found = data.find(file, ())
+    assert found.parts == ("train", "val", "test")
+    assert [picture.path.name for picture in found.measuring.pictures] == ["2.png"]
+    file.write_text("image,label,split\na/1.png,x,train\na/2.png,y,\n")
+    assert data.find(file, ()).parts == ()
+
+
+def test_numbers_as_pandas_writes_them(folder: Path) -> None:
+    file = folder / "list.csv"
+    file.write_text("a/1.png,1.0\na/2.png,0.0\nb/3.png,2.0\n")
+    assert [picture.label for picture in data.find(file, ("a", "b", "c")).pictures] == [1, 0, 2]
