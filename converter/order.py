@@ -44,6 +44,11 @@ def fitting(answers: Index, truth: Index, labels: int) -> Order | None:
     return Order(tuple(outputs.tolist()), float((outputs[answers] == truth).mean()))
 
 
+def most(answers: Index, truth: Index, labels: int) -> float:
+    """The share that is right with the order that fits best, be it by chance."""
+    return float((_order(answers, truth, labels)[answers] == truth).mean())
+
+
 def clearly_better(other: npt.NDArray[np.bool_], stated: npt.NDArray[np.bool_]) -> bool:
     """Whether more pictures are right one way than the other, beyond chance."""
     gain = other.astype(float) - stated
