@@ -90,7 +90,24 @@ def read(source: Path) -> list[Row]:
         raise FatalError(f"{source}: cannot be read as a list of pictures: {error}") from None
     columns = _columns([fields for _, fields in cells])
     rows = [_row(source.parent, number, fields, columns) for number, fields in cells]
-    return [row for row in rows[columns.header :] if row.path != source.parent]
+    found = [row for row in rows[columns.header :] if row.path != source.parent]
+    _refuse_wrong_base(source, found)
+    return found
+
+
+def _refuse_wrong_base(source: Path, rows: list[Row]) -> None:
+    """Raises FatalError if no picture is there, with the folder in which it is, if that is near."""
+    if not rows or any(_exists(row.path) for row in rows):
+        return
+    first = rows[0].path
+    told = f"{source}: none of its {len(rows)} pictures is there: looked for {first} first; "
+    told += "paths count from the list's folder"
+    if first.is_relative_to(source.parent):
+        name, base = first.relative_to(source.parent), source.parent.absolute()
+        near = [Path.cwd(), *base.parents[:2], *(one for one in base.iterdir() if one.is_dir())]
+        there = [one for one in near if _exists(one / name)]
+        told += f", but it is there in {there[0]}: put the list there" if there else ""
+    raise FatalError(told)
 
 
 def _row(base: Path, number: int, fields: list[str], columns: Columns) -> Row:

@@ -92,8 +92,20 @@ def test_a_wrong_base_says_the_path_that_was_tried(folder: Path) -> None:
     (folder / "lists").mkdir()
     file = folder / "lists" / "list.txt"
     file.write_text("".join(f"a/{number}.png rock\n" for number in range(20)))
-    with pytest.raises(FatalError, match=r"first is .*/lists/a/0.png \(there is no such file\)"):
-        data.read(data.find(file, ()), CONTRACT, folder, progress=False)
+    looked = r"none of its 20 pictures is there: looked for .*/lists/a/0.png first"
+    with pytest.raises(FatalError, match=looked):
+        data.find(file, ())
+    file.write_text("1.png rock\n2.png sand\n")
+    file = file.rename(folder / "list.txt")
+    with pytest.raises(FatalError, match=rf"but it is there in {folder}/a: put the list there"):
+        data.find(file, ())
+
+
+def test_a_picture_that_is_not_there_is_counted_by_its_path(folder: Path) -> None:
+    file = folder / "list.txt"
+    file.write_text("gone.png\n" + "a/1.png\n" * 12)
+    photos = data.read(data.find(file, ()), CONTRACT, folder, progress=False)
+    assert photos.skipped == (f"{folder}/gone.png (there is no such file)",)
 
 
 def test_a_line_without_its_label_is_named(folder: Path) -> None:
