@@ -230,7 +230,7 @@ def _apart(listing: Listing, contract: Contract, scratch: Path, options: Options
     if options.calibration is not None:
         apart = pictures.find(options.calibration, contract.labels, strict=False)
     elif len(listing.parts) > 1:
-        apart = pictures.some(listing.of(*listing.parts[:-1]), 2 * options.count)
+        apart = pictures.some(listing.of(*listing.parts[:-1]), max(100, 2 * options.count))
     else:
         return None
     folder = scratch / "calibration"
