@@ -5,7 +5,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from converter.labels import read_labels, read_thresholds
 from edge.errors import FatalError
+
+__all__ = [
+    "CALIBRATION_PICTURES",
+    "Color",
+    "Effort",
+    "Io",
+    "Options",
+    "Resize",
+    "Statistics",
+    "read_labels",
+    "read_thresholds",
+    "statistics",
+]
 
 Color = Literal["rgb", "bgr", "grey"]
 Resize = Literal["stretch", "letterbox", "crop"]

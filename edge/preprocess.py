@@ -10,8 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.errors import FatalError
-from edge.model import InputContract
+from edge.model import LETTERBOX_GREY, InputContract
 from edge.types import Fit, Image, Tensor, TensorSpec
+
+__all__ = ["LETTERBOX_GREY", "Preprocess", "pixel_table"]
 
 
 class Preprocess:
