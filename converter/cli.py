@@ -23,6 +23,7 @@ from converter.options import (
 )
 from edge.errors import HedgerowError, TransientError
 from edge.head import Task
+from edge.text import composed
 
 INTERRUPTED = 130
 MISTAKE = 70
@@ -252,7 +253,8 @@ commands.add_command(explain_command)
 def _options(given: dict[str, Any]) -> Options:
     """Click's values -> Options. Raises FatalError."""
     given["labels"] = read_labels(given["labels"]) if given["labels"] else ()
-    given["thresholds"] = read_thresholds(given["thresholds"])
+    thresholds = read_thresholds(given["thresholds"])
+    given["thresholds"] = {composed(label): score for label, score in thresholds.items()}
     if "input_size" in given:
         given["input_size"] = given["input_size"] or ()
     given["progress"] = not given.pop("quiet")

@@ -89,7 +89,7 @@ def read_thresholds(values: tuple[str, ...]) -> dict[str, float]:
                 f"--thresholds: {value!r}: expected LABEL=SCORE with a score 0..1, "
                 "for example person=0.6 or person=0.6,car=0.5"
             )
-        thresholds[text.composed(label.strip())] = score
+        thresholds[label.strip()] = score
     return thresholds
 
 
