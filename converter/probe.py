@@ -17,8 +17,9 @@ from converter.data import Photos, Pixels, Rows
 from converter.measure import Feed, Scores, Truth
 from converter.options import Color, statistics
 from converter.progress import bar
+from edge.contract import LETTERBOX_GREY
 from edge.errors import FatalError
-from edge.model import LETTERBOX_GREY, Contract, InputContract
+from edge.model import Contract, InputContract
 from edge.runtime.litert import LiteRt
 
 Right = npt.NDArray[np.bool_]
