@@ -146,6 +146,11 @@ CONVERT_OPTIONS = (
         show_default=True,
         help="Points of accuracy int8 may lose; more: exit status 3, no model.",
     ),
+    click.option(
+        "--strict",
+        is_flag=True,
+        help="Require proof of --max-drop (95 % interval); else exit status 4 and no model.",
+    ),
     _choice("--io", Io, "int8", "Type of the model's input and output."),
     click.option(
         "--full-integer",

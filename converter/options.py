@@ -67,6 +67,9 @@ class Options:
     leave the network's first and last layers in float."""
     max_drop: float = 1.0
     """Accuracy that int8 may lose against float, in points of a hundred."""
+    strict: bool = False
+    """Whether a drop within `max_drop` has to be proven, by the 95 % interval, for a model to be
+    written."""
     io: Io = "int8"
     """The type of the model's input and output."""
     full_integer: bool = False

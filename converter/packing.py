@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from converter import data as pictures
-from converter import files
+from converter import files, ours
 from converter.data import Pixels
 from converter.heads import Seen, head_of
 from converter.measure import Feed
@@ -41,7 +41,7 @@ def pack_file(source: Path, out: Path, task: Task, options: Options) -> Packed:
     Golden vectors come from the pictures in `options.calibration`, else from noise. Raises
     FatalError where the file does not run or does not fit the labels.
     """
-    files.check_writable(out)
+    ours.check_model(out, source, options.calibration)
     if not options.labels:
         raise FatalError("--labels: name the labels in the order of the network's outputs")
     if options.head and task != "detect":

@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from converter import data as pictures
-from converter import files, normalization, outputs, unlabelled
+from converter import files, normalization, ours, outputs, unlabelled
 from converter.data import Photos, Rows
 from converter.listing import Listing, described
+from converter.loading import Loading
 from converter.options import Options, statistics
 from converter.probe import findings, one_answer, probe
 from converter.scan import Scan, refuse_code, refuse_out_of_scope, scan
@@ -72,9 +73,9 @@ def check(model: Path, data: Path, out: Path, options: Options) -> tuple[Scan, L
     found = scan(model)
     refuse_out_of_scope(found)
     if not options.trusted:
-        refuse_code(found)
+        refuse_code(found, options.custom_objects)
     outputs.refuse_quantized(found)
-    files.check_writable(out)
+    ours.check_conversion(out, model, data, options.calibration, options.unlabelled)
     statistics(options.normalize or "none", options.color)
     unlabelled.check(options.unlabelled, options.effort)
     name_for(out, options)
@@ -90,14 +91,10 @@ def prepare(
 ) -> Prepared:
     """Load the network and read the pictures. Raises FatalError."""
     float_path = scratch / "float.tflite"
-    request = {
-        "model": str(found.path),
-        "out": str(float_path),
-        "trusted": options.trusted,
-        "custom_objects": options.custom_objects,
-        "input_size": options.input_size,
-        "output": options.output,
-    }
+    loading = Loading(
+        found.path, options.trusted, options.custom_objects, options.input_size, options.output
+    )
+    request = loading.request() | {"out": str(float_path)}
     info = workshop.ask("load", f"loading {found.path.name}", request)
     network = float_path.read_bytes()
     outputs.refuse_one_unit(found.path, info)

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from converter import gate as judged
 from converter.normalization import ASSUMED
 from converter.probe import order_text
 
@@ -12,7 +13,7 @@ DIFFERENT = 0.85
 
 def receipt(facts: dict[str, Any]) -> dict[str, Any]:
     """The part of the facts that travels in the model file: what does not vary with the clock."""
-    kept = ("accuracy", "agreement", "calibration", "chosen", "data", "gate", "reject")
+    kept = ("accuracy", "agreement", "calibration", "chosen", "data", "figures", "gate", "reject")
     found = {key: facts[key] for key in kept if key in facts}
     if "classes" in facts:
         found["recall_change"] = {
@@ -110,6 +111,8 @@ def summary(facts: dict[str, Any]) -> list[str]:
     """The report in a few lines."""
     data, latency, size = facts["data"], facts["latency_ms"], facts["bytes"]
     apart = "used for nothing else" if data["measured_apart"] else "which also calibrated"
+    if facts["reject"]["chosen"]:
+        apart += " but the reject threshold, cross-fitted"
     lines = [f"WARNING    {text}" for text in causes(facts)]
     lines += [
         f"{facts['model']}: {size['file'] / 1024:.0f} KiB (float {size['float'] / 1024:.0f}), "
@@ -157,6 +160,7 @@ def _accuracy(facts: dict[str, Any]) -> list[str]:
         f"{high:+.1f}{', so it may be chance' if low <= 0 <= high and other < one else ''})"
     ]
     gate = facts["gate"]
+    lines.append(f"gate       {judged.said(gate)}")
     if gate["hurt"]:
         lines.append(f"hurt most  {gate['hurt']}: recall {-gate['hurt_by']:+.1f} points")
     if "calibration" in facts:
@@ -171,5 +175,5 @@ def _accuracy(facts: dict[str, Any]) -> list[str]:
 def _reject(row: dict[str, Any]) -> str:
     return (
         f"reject     below {row['below']:.2f}: turns away {row['negatives_rejected']:.0%} of "
-        f"unknown and {row['known_rejected']:.0%} of known pictures not used to choose it"
+        f"unknown and {row['known_rejected']:.0%} of known pictures (cross-fitted)"
     )

@@ -12,7 +12,11 @@ from edge.cli.signals import on_signal
 
 
 @click.command()
-@click.option("--config", type=click.Path(path_type=Path), help="edge.toml; flags go before it.")
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path, readable=False),
+    help="edge.toml; flags go before it.",
+)
 @click.option(
     "--source",
     "sources",

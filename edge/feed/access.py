@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from edge import text
 from edge.config import MqttConfig
 from edge.errors import FatalError
 
 PORTS = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443}
 CREDENTIAL = "mqtt-password"
 """The name of the systemd credential that is used where password_file is not set."""
+
+SERVICE_PASSWORD = Path("/etc/hedgerow/mqtt-password")
+"""Where systemd takes that credential from."""
 
 UNANSWERED = 3
 """So many connections closed without an answer: perhaps it speaks no MQTT 5."""
@@ -75,10 +79,24 @@ def password(config: MqttConfig) -> str | None:
         if path is None or not path.exists():
             return None
     try:
-        return path.read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
-        raise FatalError(f"mqtt.password_file: {path}: {reason}") from None
+        return text.read(path).rstrip("\n")
+    except OSError as error:
+        raise FatalError(f"mqtt.password_file: {path}: {error.strerror}") from None
+
+
+def missing_password(config: MqttConfig) -> str | None:
+    """What to do if a user name has no password; None: it has one, or needs none."""
+    known = (os.access(SERVICE_PASSWORD, os.F_OK), config.cert_file is not None)
+    if not config.username or any(known) or config.broker.startswith("embedded"):
+        return None
+    try:
+        if password(config):
+            return None
+    except FatalError:
+        return None  # who connects says it
+    where = config.password_file or SERVICE_PASSWORD
+    key = "" if config.password_file else " (the service's), or set mqtt.password_file"
+    return f"mqtt.username = {config.username!r} has no password: write it into {where}{key}"
 
 
 def no_delay(_client: Any, _data: Any, line: Any) -> None:

@@ -8,6 +8,7 @@ from typing import Protocol, TextIO
 
 from edge.config import FileConfig
 from edge.errors import FatalError
+from edge.feed import own_lines
 from edge.feed.message import Message
 
 log = logging.getLogger(__name__)
@@ -40,12 +41,13 @@ class JsonFile:
     """
 
     def __init__(self, config: FileConfig) -> None:
-        """Raises FatalError where the file cannot be opened."""
+        """Raises FatalError where the file cannot be opened, or is not ours."""
         assert config.path is not None
         self._path: Path = config.path
         self._config = config
         self._lock = Lock()
         self._failing = False
+        own_lines.check(self._path, config.keep)
         try:
             self._file: TextIO = self._path.open("a", encoding="utf-8")
         except OSError as error:

@@ -3,8 +3,10 @@
 from typing import Any
 
 import click
+import pytest
 
 from edge.cli import lines
+from edge.feed.reader import Received
 
 
 def state(label: str | None, view: str | None) -> dict[str, Any]:
@@ -22,3 +24,24 @@ def test_a_view_that_is_not_ok_stands_beside_the_source() -> None:
 
 def test_states_of_an_older_daemon_have_no_view() -> None:
     assert click.unstyle(lines.states({"field/a": {"label": None}})) == "field/a: nothing"
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        '{"event_type": "end", "score": "x", "duration_s": null, "label": 5, "time": 1}',
+        '{"event_type": ["end"], "score": null, "place": {}, "change": "\\u001b[2J"}',
+        '{"label": "a\\nERROR: forged", "time": "\\r\\u0007"}',
+        "[]", "null", "1e999", "\x00", "NaN",
+    ],
+)  # fmt: skip
+def test_whatever_the_feed_has_is_one_line(payload: str) -> None:
+    """Anybody may publish on it."""
+    for kind in ("event", "availability"):
+        received = Received("farm", "a\x1b[2J\n", kind, payload, 0.0, False)
+        line = click.unstyle(lines.line(received) or "")
+        assert line.isprintable() and line
+    state = lines.content(Received("f", "s", "state", payload, 0.0, False))
+    for held in (state, {"labels": [state, 5]}, {"labels": "x"}, {"label": "a\nb", "view": "\x07"}):
+        assert click.unstyle(lines.states({"f/s\n": held})).isprintable()
+        assert len(lines.table({"f/s": held}).splitlines()) == 2
