@@ -13,7 +13,6 @@ from converter.measurement import Pair
 from converter.options import Options
 from converter.pack import pack
 from converter.preparation import Prepared, check, named, prepare
-from converter.probe import better_normalizations
 from converter.recovery import Recovered, recovered
 from converter.workshop import Workshop
 from edge.model import Contract
@@ -57,7 +56,8 @@ def convert(model: Path, data: Path, out: Path, options: Options | None = None) 
         facts = measurement.facts_of(pair, prepared)
         contract = measurement.calibrated(pair, prepared, facts)
         contract, facts["reject"] = measurement.with_reject(pair, prepared, contract, scratch)
-        facts["better_normalizations"] = better_normalizations(prepared, options.progress)
+        facts["thresholds"] = measurement.thresholds(pair, prepared, contract)
+        facts |= prepared.findings
         names = model.name, out.name
         facts["figures"] = measurement.figures(facts, prepared)
         facts |= _context(names, (prepared, options), tried, chosen)
@@ -88,6 +88,7 @@ def _context(
             "labelled": photos.truth is not None,
             "readable": len(photos.paths),
             "skipped": list(photos.skipped),
+            "left_out": list(prepared.left_out),
             "calibration": len(split.calibration.paths),
             "choosing": len(split.choosing.paths),
             "measured_on": len(split.held_out.paths),

@@ -90,6 +90,8 @@ def lines(facts: dict[str, Any]) -> list[str]:
                 found.append(f"contract: {value['name']} {value['version']}, {value['task']}")
                 found.append(f"labels: {', '.join(value['labels'][:20])}")
                 found.append(f"preprocessing: {value['input']}")
+                scores = (f"{label} from {score:g}" for label, score in value["thresholds"].items())
+                found += [f"thresholds: {', '.join(scores)}"] if value["thresholds"] else []
             case _, dict():
                 found.append(f"{key}: " + ", ".join(f"{k} {n}" for k, n in value.items()))
             case _, list():

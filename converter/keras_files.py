@@ -243,6 +243,11 @@ def fixed_shape(loading: Loading, shape: tuple[Any, ...]) -> tuple[int, ...]:
         raise FatalError(
             f"{loading.path}: its input has the open shape {sizes}: fix it with --input-size HxW"
         )
+    if len(sizes) == 3 and sizes[2] not in {1, 3} and sizes[0] in {1, 3}:
+        raise FatalError(
+            f"{loading.path}: its input has the shape {sizes}, channels first, which TFLite does "
+            "not run: build it with data_format='channels_last', copy the weights and save that"
+        )
     if len(sizes) == 3 and sizes[2] not in {1, 3}:
         raise FatalError(
             f"{loading.path}: its input has the shape {sizes}; the last number must be 1 or 3 "

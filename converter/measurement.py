@@ -117,8 +117,7 @@ def with_reject(
     """
     if pair.options.negatives is None:
         return contract, {"below": contract.reject.below, "chosen": False}
-    listing = pictures.find(pair.options.negatives, ())
-    unlabelled = pictures.Listing((), tuple(pictures.Picture(p.path) for p in listing.pictures))
+    unlabelled = pictures.every(pair.options.negatives)
     folder = scratch / "negatives"
     folder.mkdir()
     negatives = pictures.read(unlabelled, contract.input, folder, pair.options.progress)
@@ -135,6 +134,15 @@ def with_reject(
         "known_rejected": known_rejected,
     }
     return contract.model_copy(update={"reject": RejectRule(below=below)}), facts
+
+
+def thresholds(pair: Pair, prepared: Prepared, contract: Contract) -> list[dict[str, Any]]:
+    """Every label's threshold, with precision and recall of the int8 network at it."""
+    if not contract.thresholds:
+        return []
+    held_out = prepared.split.held_out
+    _, scores = pair.scores(contract, held_out)
+    return quality.at_thresholds(contract, probabilities(contract, scores), held_out.truth)
 
 
 def figures(facts: dict[str, Any], prepared: Prepared) -> list[dict[str, str]]:

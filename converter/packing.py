@@ -89,6 +89,7 @@ def _contract(tensor: TensorSpec, out: Path, options: Options) -> Contract:
             color=options.color,
             resize=options.resize,
             crop_fraction=options.crop_fraction,
+            pad=options.pad,
             mean=mean,
             std=std,
         ),
@@ -136,7 +137,6 @@ def _pixels(contract: Contract, options: Options) -> Pixels:
     if options.calibration is None:
         noise = np.random.default_rng(0).integers(0, 256, (4, *size))
         return noise.astype(np.uint8)
-    listing = pictures.find(options.calibration, (), strict=False)
-    few = pictures.Listing((), tuple(pictures.Picture(p.path) for p in listing.pictures[:20]))
+    few = pictures.Listing((), pictures.every(options.calibration).pictures[:20])
     with files.scratch_folder() as scratch:
         return np.array(pictures.read(few, contract.input, scratch, options.progress).pixels)

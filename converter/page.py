@@ -47,7 +47,7 @@ def _verdict(facts: dict[str, Any]) -> str:
 
 
 def _summary(facts: dict[str, Any]) -> str:
-    lines = [line for line in summary(facts) if not line.startswith("WARNING")]
+    lines = [line for line in summary(facts) if not line.startswith("WARNING ")]
     loud = "".join(f'<p class="warning">{html.escape(text)}</p>' for text in facts["warnings"])
     return f"<pre>{html.escape(chr(10).join(lines))}</pre>\n{loud}"
 

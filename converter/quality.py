@@ -29,6 +29,21 @@ def per_class(labels: tuple[str, ...], scores: Scores, truth: Truth) -> list[dic
     ]
 
 
+def at_thresholds(contract: Contract, chances: Scores, truth: Truth | None) -> list[dict[str, Any]]:
+    """Every label's threshold; of labelled pictures, what precision and recall are with it."""
+    rows: list[dict[str, Any]] = []
+    for label, threshold in contract.thresholds.items():
+        row: dict[str, Any] = {"label": label, "threshold": threshold}
+        if truth is not None and label in contract.labels:
+            index = contract.labels.index(label)
+            told = chances[:, index] >= threshold
+            right = float((told & (truth == index)).sum())
+            row["precision"] = right / max(1.0, float(told.sum()))
+            row["recall"] = right / max(1.0, float((truth == index).sum()))
+        rows.append(row)
+    return rows
+
+
 def by_class(
     labels: tuple[str, ...], one: Scores, other: Scores, truth: Truth
 ) -> list[dict[str, Any]]:

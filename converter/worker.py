@@ -51,6 +51,8 @@ def _load(request: dict[str, Any]) -> dict[str, Any]:
         "sigmoid": made.sigmoid,
         "binary": made.binary,
         "normalizes": made.normalizes,
+        "expects": made.expects,
+        "last": made.last,
     }
 
 
