@@ -94,6 +94,7 @@ class Daemon:
             if self._json_lines:
                 said = said.model_copy(update={"observations": True})
             feed = Feed(self._identity, ways, said, Clock())
+            feed.inherit()
             workers = [
                 Worker(name, section, partial(self._pipeline, name), feed)
                 for name, section in self._config.source.items()

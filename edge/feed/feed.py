@@ -9,11 +9,13 @@ from threading import Lock
 from edge.config import FeedConfig
 from edge.feed import incidence, payloads
 from edge.feed.clock import Clock, Moment
+from edge.feed.entry import Entry
 from edge.feed.holding import Holding
-from edge.feed.journal import Entry
 from edge.feed.message import ROOT, Message
+from edge.feed.open_stories import Left
 from edge.feed.ways import Ways
 from edge.summary import Day
+from edge.text import shown
 from edge.types import Event, Observation, ViewState
 
 log = logging.getLogger(__name__)
@@ -53,6 +55,32 @@ class Feed:
         self._offsets_s: dict[int, float] = {}
         """By open story: wall clock minus monotonic clock when it began."""
 
+    def inherit(self) -> None:
+        """End the stories that an earlier run left open, in the journal and on every way."""
+        if self._ways.outbox is not None:
+            self._ways.outbox.inherit(self._end_lost)
+
+    def _end_lost(self, left: Left) -> None:
+        """What is known goes into it: the latest event, and how long its run went on."""
+        with self._lock:
+            now, latest = self._clock.read(), left.latest
+            seq, boot_id = next(self._seq), self._identity.boot_id
+            shift_s, later_s = latest.shift_s, left.idle_s
+            text = payloads.ended_later(latest.payload, boot_id, seq, later_s, shift_s)
+            entry = replace(
+                latest, seq=seq, payload=text, urgent=True, ends=True, mono_s=now.mono_s,
+                correctable=latest.correctable and not shift_s, shift_s=0.0,
+            )  # fmt: skip
+            self._put(entry)
+        log.info("%s: a story that the last run left open is ended", shown(latest.topic))
+
+    def _put(self, entry: Entry) -> None:
+        message = Message(entry.topic, entry.payload)
+        for sink in self._ways.others:
+            sink.publish(message)
+        if self._ways.outbox is not None:
+            self._ways.outbox.put(entry)
+
     def runs_on(self, delegate: str) -> None:
         """Events name this delegate from now on."""
         self._identity = self._identity.on(delegate)
@@ -74,7 +102,7 @@ class Feed:
             self._event(source, event, now, live)
             self._held(source).tell(event)
             self.state(source, event.unix_s)
-        log.info("%s: %s %s %.2f", source, event.kind, event.label, event.score)
+        log.info("%s: %s %s %.2f", source, event.kind, shown(event.label), event.score)
 
     def _on_todays_clock(self, event: Event, now: Moment, live: bool) -> Event:
         """A story that began before somebody set the clock began on another clock."""
@@ -114,15 +142,13 @@ class Feed:
             model=who.model,
             replayed=False,
         )
-        message = Message(f"{self._topic}/{source}/event", payload.to_json())
-        for sink in self._ways.others:
-            sink.publish(message)
-        if self._ways.outbox is not None:
-            urgent, correctable = event.kind != "update", live and not now.synced
-            self._ways.outbox.put(
-                Entry(payload.seq, message.topic, message.text, urgent, correctable,
-                      now.mono_s, now.offset_s)
-            )  # fmt: skip
+        self._put(
+            Entry(
+                payload.seq, f"{self._topic}/{source}/event", payload.to_json(),
+                event.kind != "update", live and not now.synced, now.mono_s, now.offset_s,
+                story=payload.id, ends=event.kind == "end",
+            )
+        )  # fmt: skip
 
     def state(self, source: str, unix_s: float) -> None:
         """What holds now, retained."""

@@ -16,7 +16,7 @@ import pytest
 
 from edge.config import MqttConfig, OutboxConfig
 from edge.feed.clock import Clock
-from edge.feed.journal import Entry
+from edge.feed.entry import Entry
 from edge.feed.mqtt import MqttClient
 from edge.feed.outbox import Outbox
 from tests.conftest import Mosquitto

@@ -10,7 +10,8 @@ import pytest
 from edge.config import OutboxConfig
 from edge.errors import FatalError
 from edge.feed import journal_file, payloads
-from edge.feed.journal import Entry, Journal
+from edge.feed.entry import Entry
+from edge.feed.journal import Journal
 from edge.feed.journal_file import open_journal
 
 LIMITS = OutboxConfig()
