@@ -248,6 +248,7 @@ class Daemon:
             ),
             sources={worker.name: worker.stats.status(worker.source) for worker in workers},
             outbox=ways.outbox.status() if ways.outbox else None,
+            file=ways.file,
             dropped_messages=ways.client.dropped if ways.client else 0,
             clock_synced=kernel_synced(),
             temperature_c=self._vitals.heat.temperature_c,

@@ -75,11 +75,11 @@ class Feed:
         log.info("%s: a story that the last run left open is ended", shown(latest.topic))
 
     def _put(self, entry: Entry) -> None:
+        if self._ways.outbox is not None:
+            self._ways.outbox.put(entry)
         message = Message(entry.topic, entry.payload)
         for sink in self._ways.others:
             sink.publish(message)
-        if self._ways.outbox is not None:
-            self._ways.outbox.put(entry)
 
     def runs_on(self, delegate: str) -> None:
         """Events name this delegate from now on."""

@@ -1,16 +1,20 @@
 """A configuration -> the ways on which the feed leaves the device, opened and closed in order."""
 
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 
 from edge.config import Config
-from edge.feed import access, journal_file
+from edge.feed import access, journal_file, payloads
 from edge.feed.clock import Clock
 from edge.feed.commands import Commands
+from edge.feed.holding import Holding
 from edge.feed.message import ROOT, Message
 from edge.feed.mqtt import MqttClient
 from edge.feed.outbox import Outbox
+from edge.feed.payloads import FileStatus
+from edge.feed.retained import Retained
 from edge.feed.sinks import JsonFile, JsonLines, Sink
 
 GOODBYE_S = 0.7
@@ -27,6 +31,13 @@ class Ways:
     commands: Commands | None = None
     """What the feed's readers ask for."""
     others: tuple[Sink, ...] = ()
+    retained: Retained | None = None
+    """What is on the broker; told of a configuration that changes."""
+
+    @property
+    def file(self) -> FileStatus | None:
+        """How the file of `[file]` is doing."""
+        return next((sink.status() for sink in self.others if isinstance(sink, JsonFile)), None)
 
 
 @contextmanager
@@ -53,16 +64,27 @@ def open_ways(config: Config, json_lines: bool, mqtt: bool) -> Iterator[Ways]:
         path = None if embedded else journal_file.default_path(config.outbox, config.device)
         _forget_others(config, client)
         outbox = stack.enter_context(Outbox(path, config.outbox, client, Clock()))
-        yield Ways(client, outbox, Commands(config.device, client, Clock()), others)
+        retained = None
+        if path is not None:
+            retained = stack.enter_context(closing(Retained(path.parent, config, client)))
+        yield Ways(client, outbox, Commands(config.device, client, Clock()), others, retained)
 
 
 @contextmanager
 def _connection(config: Config) -> Iterator[MqttClient]:
-    """The daemon's MQTT connection: `online` whenever connected, `offline` when gone."""
+    """The daemon's MQTT connection: `online` whenever connected, `offline` when gone.
+
+    What is retained of its sources is right from the first moment: nothing holds on any of them.
+    """
     topic = f"{ROOT}/{config.device}/availability"
     will = Message(topic, "offline", retain=True)
-    with MqttClient(config.mqtt, f"hedgerow-{config.device}", will) as client:
-        client.publish(Message(topic, "online", retain=True))
+    client = MqttClient(config.mqtt, f"hedgerow-{config.device}", will)
+    for source in config.source:  # a run that was killed may have left something else
+        nothing = payloads.state(config.device, source, Holding(), time.time()).to_json()
+        for kind, said in (("availability", "offline"), ("state", nothing)):
+            client.publish(Message(f"{ROOT}/{config.device}/{source}/{kind}", said, retain=True))
+    client.publish(Message(topic, "online", retain=True))
+    with client:
         try:
             yield client
         finally:
@@ -79,5 +101,5 @@ def _forget_others(config: Config, client: MqttClient) -> None:
         if message.retain and message.payload and source not in config.source:
             client.publish(Message(message.topic, "", retain=True))
 
-    for kind in ("availability", "state"):
+    for kind in ("availability", "state", "summary"):
         client.listen(f"{ROOT}/{config.device}/+/{kind}", look)
