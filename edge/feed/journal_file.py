@@ -24,8 +24,8 @@ def open_journal(path: Path | None, limits: OutboxConfig) -> tuple[Journal, str]
     try:
         return open_on_disk(path, limits), ""
     except (sqlite3.Error, OSError) as error:
-        reason = f"{path}: {why(error)}; is outbox.folder right, and has the disk room?"
-    log.warning("outbox %s; events wait in memory, and it is tried again", reason)
+        reason = why(error)
+    log.warning("outbox %s: %s; events wait in memory, and it is tried again", path, reason)
     return Journal(None, limits), reason
 
 
@@ -49,8 +49,9 @@ def open_on_disk(path: Path, limits: OutboxConfig) -> Journal:
 
 
 def why(error: sqlite3.Error | OSError) -> str:
-    """The reason in a few words."""
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+    """Why a journal cannot be opened, and what to do."""
+    reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    return f"{reason} (outbox.folder must be a folder that can be written, on a disk with room)"
 
 
 def set_aside(path: Path) -> bool:

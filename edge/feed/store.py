@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edge.config import OutboxConfig
 from edge.errors import FatalError
-from edge.feed import journal_file
+from edge.feed import journal_file, tables
 from edge.feed.journal import Journal
 
 log = logging.getLogger(__name__)
@@ -31,10 +31,12 @@ class Store:
         """`reason`: why events are only in memory; empty: they are on the disk."""
         self.since_unix_s = time.time()
         """Since when they are only in memory, if they are."""
-        self.first_seq = self.journal.last_seq + 1
-        if self.reason and path is not None and _there(path):
-            # above all that the file can hold, which nobody can read now
-            self.first_seq = int(time.time() * 1000)
+        known = self.journal.last_seq
+        if self.reason and path is not None:
+            found = tables.highest_seq(path)
+            known = int(time.time() * 1000) if found is None else found
+        self.first_seq = known + 1
+        """Above all that the file can hold, if nobody can read it now."""
         self._gone: list[Journal] = []
         self._reopen_at_s = self._probe_at_s = 0.0
         self._alive_at_s = time.monotonic() + ALIVE_S
@@ -122,10 +124,3 @@ class Store:
         finally:
             for journal in self._gone:
                 journal.abandon()
-
-
-def _there(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:
-        return True

@@ -7,7 +7,7 @@ can hold up a checkpoint. Others read what the journal holds through the daemon.
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from edge.errors import FatalError
@@ -60,6 +60,20 @@ def connect(path: Path | None) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def highest_seq(path: Path) -> int | None:
+    """The last seq in a file that `connect` could not open; 0: there is none; None: who knows."""
+    try:
+        if not path.exists():
+            return 0
+        with closing(sqlite3.connect(path, timeout=0.0)) as db:
+            db.execute(f"PRAGMA {PRAGMAS[0]}")
+            return int(db.execute("SELECT coalesce(max(seq), 0) FROM journal").fetchone()[0])
+    except sqlite3.Error as error:
+        return 0 if "no such table" in str(error) else None
+    except OSError:
+        return None
 
 
 def _complete(db: sqlite3.Connection, path: Path | None) -> None:
