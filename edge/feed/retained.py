@@ -133,4 +133,5 @@ def _remove(path: Path) -> None:
 def _print(uri: str) -> str:
     """A fingerprint of a camera's address without what may be a password in it."""
     address = uri.rpartition("@")[2].partition("?")[0]
+    address = address.partition("//")[2] or address
     return hashlib.sha256(address.encode()).hexdigest()[:12]
