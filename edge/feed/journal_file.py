@@ -25,7 +25,7 @@ def open_journal(path: Path | None, limits: OutboxConfig) -> tuple[Journal, str]
         return open_on_disk(path, limits), ""
     except (sqlite3.Error, OSError) as error:
         reason = why(error)
-    log.warning("outbox %s: %s; events wait in memory, and it is tried again", path, reason)
+    log.warning("outbox %s: %s; events wait in memory only, and it is tried again", path, reason)
     return Journal(None, limits), reason
 
 

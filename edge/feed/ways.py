@@ -62,7 +62,7 @@ def open_ways(config: Config, json_lines: bool, mqtt: bool) -> Iterator[Ways]:
             config = config.model_copy(update={"mqtt": section})
         client = stack.enter_context(_connection(config))
         path = None if embedded else journal_file.default_path(config.outbox, config.device)
-        _forget_others(config, client)
+        _put_right(config, client)
         outbox = stack.enter_context(Outbox(path, config.outbox, client, Clock()))
         retained = None
         if path is not None:
@@ -72,19 +72,11 @@ def open_ways(config: Config, json_lines: bool, mqtt: bool) -> Iterator[Ways]:
 
 @contextmanager
 def _connection(config: Config) -> Iterator[MqttClient]:
-    """The daemon's MQTT connection: `online` whenever connected, `offline` when gone.
-
-    What is retained of its sources is right from the first moment: nothing holds on any of them.
-    """
+    """The daemon's MQTT connection: `online` whenever connected, `offline` when gone."""
     topic = f"{ROOT}/{config.device}/availability"
     will = Message(topic, "offline", retain=True)
-    client = MqttClient(config.mqtt, f"hedgerow-{config.device}", will)
-    for source in config.source:  # a run that was killed may have left something else
-        nothing = payloads.state(config.device, source, Holding(), time.time()).to_json()
-        for kind, said in (("availability", "offline"), ("state", nothing)):
-            client.publish(Message(f"{ROOT}/{config.device}/{source}/{kind}", said, retain=True))
-    client.publish(Message(topic, "online", retain=True))
-    with client:
+    with MqttClient(config.mqtt, f"hedgerow-{config.device}", will) as client:
+        client.publish(Message(topic, "online", retain=True))
         try:
             yield client
         finally:
@@ -93,13 +85,21 @@ def _connection(config: Config) -> Iterator[MqttClient]:
                 client.flush(GOODBYE_S)
 
 
-def _forget_others(config: Config, client: MqttClient) -> None:
-    """Sources that are configured no more leave nothing retained behind."""
+def _put_right(config: Config, client: MqttClient) -> None:
+    """What an earlier run left retained, killed perhaps, is not left standing: sources that are
+    configured no more leave nothing, and nothing holds on the others until they say so."""
 
     def look(message: Message) -> None:
-        source = message.topic.split("/")[2]
-        if message.retain and message.payload and source not in config.source:
+        _, _, source, kind = message.topic.split("/")
+        if not (message.retain and message.payload):
+            return
+        if source not in config.source:
             client.publish(Message(message.topic, "", retain=True))
+        elif kind == "availability":
+            client.publish(Message(message.topic, "offline", retain=True), first=True)
+        elif kind == "state":
+            nothing = payloads.state(config.device, source, Holding(), time.time())
+            client.publish(Message(message.topic, nothing.to_json(), retain=True), first=True)
 
     for kind in ("availability", "state", "summary"):
         client.listen(f"{ROOT}/{config.device}/+/{kind}", look)
