@@ -11,7 +11,7 @@ from edge.feed.journal import Journal
 log = logging.getLogger(__name__)
 
 NOT_A_JOURNAL = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-HOMELESS = "there is no home folder to keep it in: set outbox.folder"
+HOMELESS = "there is no state folder; outbox.folder sets one"
 
 
 def open_journal(path: Path | None, limits: OutboxConfig) -> tuple[Journal, str]:

@@ -255,7 +255,7 @@ class Outbox:
         if time.monotonic() < self._look_at_s and not self._stopping:
             return
         self._look_at_s = time.monotonic() + RETRY_S
-        if self._store.look():
+        if self._store.look(idle=not self._new):
             self._moved()
         now = self._clock.read()
         if now.synced and not self._synced:

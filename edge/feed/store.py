@@ -63,15 +63,18 @@ class Store:
             )  # fmt: skip
             self.reason = ""
 
-    def look(self) -> bool:
-        """From time to time: whether another journal is in use now. Raises sqlite3.Error."""
+    def look(self, idle: bool) -> bool:
+        """From time to time: whether another journal is in use now. Raises sqlite3.Error.
+
+        `idle`: no event waits to be written, which would show whether the disk takes it.
+        """
         now_s = time.monotonic()
         if self.path is None:
             return False
         if (self.in_memory or self.journal.gone) and now_s >= self._reopen_at_s:
             self._reopen_at_s = now_s + REOPEN_S
             return self._move(self.path)
-        if self.reason and now_s >= self._probe_at_s:
+        if self.reason and idle and now_s >= self._probe_at_s:
             self._probe_at_s = now_s + PROBE_S
             self.journal.probe()
             self.well(0)

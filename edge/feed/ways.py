@@ -1,5 +1,6 @@
 """A configuration -> the ways on which the feed leaves the device, opened and closed in order."""
 
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -16,6 +17,8 @@ from edge.feed.outbox import Outbox
 from edge.feed.payloads import FileStatus
 from edge.feed.retained import Retained
 from edge.feed.sinks import JsonFile, JsonLines, Sink
+
+log = logging.getLogger(__name__)
 
 GOODBYE_S = 0.7
 """How long the end waits for the broker's acknowledgements: exit within 2 s is the promise."""
@@ -62,6 +65,9 @@ def open_ways(config: Config, json_lines: bool, mqtt: bool) -> Iterator[Ways]:
             config = config.model_copy(update={"mqtt": section})
         client = stack.enter_context(_connection(config))
         path = None if embedded else journal_file.default_path(config.outbox, config.device)
+        if path is None and not embedded:
+            log.warning("outbox: this user has no home folder; events wait in memory only: set "
+                        "outbox.folder to a folder that can be written")  # fmt: skip
         _put_right(config, client)
         outbox = stack.enter_context(Outbox(path, config.outbox, client, Clock()))
         retained = None
