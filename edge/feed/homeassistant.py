@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 
 MOST_LABELS = 100
 """Labels of one source that get a sensor each: Home Assistant is slow with thousands."""
+LIVE = "{{ '{}' if value_json.replayed else value }}"
+"""An automation runs when something happens, not when it is told again: {} is no event."""
 LONGEST_STATE = 255
 """Characters that Home Assistant takes as a state."""
 PATIENCE_S = 1.0
@@ -99,7 +101,7 @@ def _source(device: Device, source: str, labels: tuple[str, ...]) -> list[Entity
         ),
         entity(
             "event", "event", state_topic=_topic(device, source, "event"),
-            event_types=["start", "update", "end"],
+            event_types=["start", "update", "end"], value_template=LIVE,
         ),
     ]  # fmt: skip
     if device.snapshots:

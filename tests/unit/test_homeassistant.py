@@ -22,7 +22,7 @@ KEYS = {
     "sensor": EVERY
     | {"state_topic", "value_template", "json_attributes_topic", "entity_category"}
     | {"device_class", "unit_of_measurement", "state_class"},
-    "event": EVERY | {"state_topic", "event_types"},
+    "event": EVERY | {"state_topic", "event_types", "value_template"},
     "image": EVERY | {"image_topic", "content_type"},
     "switch": EVERY
     | {"state_topic", "value_template", "command_topic", "payload_on", "payload_off"}
