@@ -63,10 +63,12 @@ class Daemon:
 
     def __init__(self, config: Path) -> None:
         self._command = edge_command("run", "--config", config)
+        self._errors = config.with_suffix(".log")
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        self._process = subprocess.Popen(self._command, cwd=REPOSITORY, stderr=subprocess.DEVNULL)
+        with self._errors.open("a") as errors:
+            self._process = subprocess.Popen(self._command, cwd=REPOSITORY, stderr=errors)
 
     def end(self, how: int) -> None:
         if self._process is not None:
@@ -108,14 +110,17 @@ def strike(blows: list[str], broker: Broker, daemon: Daemon, chance: random.Rand
 
 def replay(broker: Broker, listener: Listener, last: int) -> int:
     """Have all events told again; returns how many the reader lacked."""
-    before = {event["seq"] for event in listener.events}
+    wanted = set(range(1, last + 1))
+    lacked = wanted - {event["seq"] for event in listener.events}
     with MqttClient(MqttConfig(broker=broker.address), "") as client:
-        client.connected.wait(5)
-        client.publish(
-            Message("hedgerow/field/command/replay", f'{{"from_seq":1,"to_seq":{last}}}')
-        )
-        until(lambda: set(range(1, last + 1)) <= {e["seq"] for e in listener.events}, 60)
-    return last - len(before & set(range(1, last + 1)))
+        until(client.connected.is_set)
+        for _ in range(12):  # a daemon that is not there yet hears no command
+            asked = json.dumps({"from_seq": 1, "to_seq": last})
+            client.publish(Message("hedgerow/field/command/replay", asked))
+            time.sleep(5)
+            if wanted <= {event["seq"] for event in listener.events}:
+                break
+    return len(lacked)
 
 
 def judge(events: list[dict[str, Any]], journal: Path) -> dict[str, int]:
@@ -163,11 +168,13 @@ def main() -> None:
             daemon.end(signal.SIGTERM)
             time.sleep(1)
             figures = judge(listener.events, journal)
+            errors = (Path(name) / "edge.log").read_text()
     print(f"{lacked} events were in the broker when it was killed, and came by replay")
     for what, count in figures.items():
         print(f"{count:6} {what}")
     wrong = ("lost", "gaps", "one number for two", "without one start", "without one end")
-    raise SystemExit(any(figures[what] for what in wrong))
+    if any(figures[what] for what in wrong):
+        raise SystemExit(errors)
 
 
 if __name__ == "__main__":

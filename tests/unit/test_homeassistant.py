@@ -10,7 +10,7 @@ from edge.config import MqttConfig
 from edge.feed.homeassistant import Announcer, Device, config
 from edge.feed.message import Message
 from edge.feed.mqtt import MqttClient
-from tests.conftest import Mosquitto
+from tests.conftest import REPOSITORY, Mosquitto
 from tests.listener import until
 
 EVERY = {
@@ -153,10 +153,24 @@ def test_what_has_another_id_now_is_removed_before_it_is_announced(mosquitto: Mo
         client.listen(topic, lambda message: seen.append(json.loads(message.text)))
         announcer = Announcer(device, other := MqttClient(section, "b"), "homeassistant")
         with other:
-            until(lambda: announcer.step() or len(seen) == 3)
+            until(lambda: stepped(announcer) and len(seen) == 3)
     first, last = seen[1]["components"], seen[2]["components"]
     assert all(set(component) == {"platform"} for component in first.values())
     assert last["gone_sensor"] == {"platform": "sensor"}
     assert (
         last["cam_person_binary_sensor"] == config(device)["components"]["cam_person_binary_sensor"]
     )
+
+
+def stepped(announcer: Announcer) -> bool:
+    announcer.step()
+    return True
+
+
+def test_the_sample_on_the_page_is_what_is_announced() -> None:
+    page = (REPOSITORY / "docs/feed.md").read_text(encoding="utf-8")
+    (sample,) = re.findall(r'```json\n(\{\n "device".*?)```', page, re.DOTALL)
+    told = json.loads(sample)
+    made = config(Device("yard", told["origin"]["sw_version"], {"gate": ("person",)}, False))
+    made["components"] = {name: made["components"][name] for name in told["components"]}
+    assert told == made
