@@ -136,7 +136,6 @@ def judge(events: list[dict[str, Any]], journal: Path) -> dict[str, int]:
         "events": len(once),
         "stories": len(stories),
         "ended as lost": sum(e["change"] == "lost" for e in once.values()),
-        "told twice": len(events) - len(once),
         "lost": len(kept.keys() - once.keys()) + waiting,
         "gaps": max(once) - len(once),
         "one number for two": sum(e["id"] != once[e["seq"]]["id"] for e in events),
@@ -164,12 +163,14 @@ def main() -> None:
             daemon.start()  # ends what that left open, and is stopped as a service is
             time.sleep(5)
             last = max(event["seq"] for event in listener.events)
+            twice = len(listener.events) - len({event["seq"] for event in listener.events})
             lacked = replay(broker, listener, last)
             daemon.end(signal.SIGTERM)
             time.sleep(1)
             figures = judge(listener.events, journal)
             errors = (Path(name) / "edge.log").read_text()
-    print(f"{lacked} events were in the broker when it was killed, and came by replay")
+    print(f"{twice} events came twice, with the same number; {lacked} were in a broker that was "
+          "killed, and came by replay")  # fmt: skip
     for what, count in figures.items():
         print(f"{count:6} {what}")
     wrong = ("lost", "gaps", "one number for two", "without one start", "without one end")
