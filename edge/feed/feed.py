@@ -1,5 +1,6 @@
 """Observations and events -> payloads on their topics. What the daemon tells the world."""
 
+import json
 import logging
 import time
 from dataclasses import dataclass, replace
@@ -62,13 +63,20 @@ class Feed:
 
     def _end_lost(self, left: Left) -> None:
         """What is known goes into it: the latest event, and how long its run went on."""
+        latest, shift_s = left.latest, left.latest.shift_s
+        try:
+            told = payloads.ended_later(
+                latest.payload, self._identity.boot_id, left.idle_s, shift_s
+            )
+        except (ValueError, KeyError, TypeError):
+            log.warning("outbox: %s is no event that can be ended", shown(latest.payload))
+            return
         with self._lock:
-            now, latest = self._clock.read(), left.latest
-            seq, boot_id = next(self._seq), self._identity.boot_id
-            shift_s, later_s = latest.shift_s, left.idle_s
-            text = payloads.ended_later(latest.payload, boot_id, seq, later_s, shift_s)
+            told["seq"] = seq = next(self._seq)
+            text = json.dumps(told, ensure_ascii=False, separators=(",", ":"))
             entry = replace(
-                latest, seq=seq, payload=text, urgent=True, ends=True, mono_s=now.mono_s,
+                latest, seq=seq, payload=text, urgent=True, ends=True,
+                mono_s=self._clock.read().mono_s,
                 correctable=latest.correctable and not shift_s, shift_s=0.0,
             )  # fmt: skip
             self._put(entry)

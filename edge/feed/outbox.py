@@ -9,6 +9,7 @@ import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from threading import Event, RLock, Thread
@@ -252,7 +253,7 @@ class Outbox:
 
     def _look_around(self) -> None:
         """Once a second: at the disk and at the clock."""
-        if time.monotonic() < self._look_at_s and not self._stopping:
+        if time.monotonic() < self._look_at_s:
             return
         self._look_at_s = time.monotonic() + RETRY_S
         if self._store.look(idle=not self._new):
@@ -280,6 +281,8 @@ class Outbox:
         return over or not (self._new or self._delivery.busy or self._delivery.awaiting)
 
     def _close(self) -> None:
+        with suppress(sqlite3.Error):
+            self._store.retry()
         if self._store.reason and (lost := self.depth):
             log.error(
                 "outbox %s: %s; %d events that the broker has not acknowledged are lost",

@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
@@ -259,18 +259,20 @@ def told_again(event: str, replayed: bool, shift_s: float) -> str:
     return json.dumps(told, ensure_ascii=False, separators=(",", ":"))
 
 
-def ended_later(latest: str, boot_id: str, seq: int, later_s: float, shift_s: float) -> str:
-    """A story's latest event -> its end, told by a run that only knows how long it went on.
+def ended_later(latest: str, boot_id: str, later_s: float, shift_s: float) -> dict[str, Any]:
+    """A story's latest event -> its end, told by a run that only knows how long it went on; its
+    `seq` is to be set.
 
-    `later_s`: from that event to the last sign of life; nothing for a recording.
+    `later_s`: from that event to the last sign of life; nothing for a recording. Raises
+    ValueError, KeyError or TypeError for what is no event.
     """
-    told = json.loads(told_again(latest, True, shift_s))
+    told: dict[str, Any] = json.loads(told_again(latest, True, shift_s))
     if told["clock"].get("virtual"):
         later_s = 0.0
     told |= {"event_type": "end", "change": "lost", "place": None, "direction": None}
-    told |= {"seq": seq, "boot_id": boot_id, "time": _shifted(told["time"], later_s)}
+    told |= {"boot_id": boot_id, "time": _shifted(told["time"], later_s)}
     told["duration_s"] = round(told["duration_s"] + later_s, 3)
-    return json.dumps(told, ensure_ascii=False, separators=(",", ":"))
+    return told
 
 
 def _shifted(moment: str, by_s: float) -> str:

@@ -6,11 +6,14 @@ import hashlib
 import json
 import logging
 import os
+import re
+import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from edge.config import Config
+from edge.feed import payloads
+from edge.feed.holding import Holding
 from edge.feed.message import ROOT, Message
 from edge.feed.mqtt import MqttClient
 from edge.files import write_whole
@@ -41,40 +44,43 @@ def discovery(prefix: str, device: str) -> str:
 class Retained:
     """The file `<device>.retained` beside the outbox, locked while this device runs."""
 
-    def __init__(self, folder: Path, config: Config, client: MqttClient) -> None:
-        """Takes up what earlier runs left on the broker."""
-        self._path = folder / f"{config.device}{SUFFIX}"
+    def __init__(self, folder: Path | None, config: Config, client: MqttClient) -> None:
+        """Takes up what earlier runs left on the broker. Without a folder nothing is remembered."""
+        self._path = folder / f"{config.device}{SUFFIX}" if folder else None
         self._client = client
-        self._cameras = sorted(_print(source.uri) for source in config.source.values())
-        self._lock = _hold(self._path)
-        earlier = set(_read(self._path).get("topics", ()))
-        earlier.add(discovery(DISCOVERY, config.device))
-        renamed = [path for path in sorted(folder.glob(f"*{SUFFIX}")) if self._was(path)]
-        for path in renamed:
-            earlier |= set(_read(path).get("topics", ()))
+        self._config = config
         self._topics: set[str] = set()
-        self._stale = earlier
+        self._stale = {discovery(DISCOVERY, config.device)}
+        self._lock = _hold(self._path) if self._path else None
+        renamed = self._earlier(self._path) if self._path else []
         self.keep(config)
         for path in renamed:  # what they name is in our own file now
             log.info("device %s is %s now", path.stem, config.device)
             _remove(path)
+        for kind in ("availability", "state", "summary"):
+            client.listen(f"{ROOT}/{config.device}/+/{kind}", self._look)
 
-    def _was(self, path: Path) -> bool:
-        """Whether that device had one of our cameras and does not run: it is this one now."""
-        cameras = set(_read(path).get("cameras", ()))
-        if path == self._path or not cameras & set(self._cameras):
-            return False
-        lock = _hold(path)
-        if lock is not None:
-            os.close(lock)
-        return lock is not None
+    def _earlier(self, own: Path) -> list[Path]:
+        """Read the files; returns those of devices that had one of our cameras and do not run:
+        they are this one now."""
+        ours = _cameras(self._config)
+        known = {path: _read(path) for path in own.parent.glob(f"*{SUFFIX}")}
+        renamed = [
+            path
+            for path, (_, cameras) in sorted(known.items())
+            if path != own and cameras & ours and not _runs(path)
+        ]
+        for path in (own, *renamed):
+            self._stale |= known.get(path, (set(), set()))[0]
+        return renamed
 
     def keep(self, config: Config) -> None:
         """This configuration holds from now on: what only an earlier one said is cleared."""
-        stale = (self._stale | self._topics) - expected(config)
-        self._topics, self._stale = expected(config), stale
+        self._config = config
+        said = expected(config)
+        self._topics, self._stale = said, (self._stale | self._topics) - said
         self._write()
-        for topic in stale:
+        for topic in self._stale:
             self._client.listen(topic, self._clear)
 
     def close(self) -> None:
@@ -89,20 +95,48 @@ class Retained:
             log.info("%s: is said no more: cleared on the broker", message.topic)
             self._client.publish(Message(message.topic, "", retain=True))
 
+    def _look(self, message: Message) -> None:
+        """What a run that was killed left is not left standing: sources that are configured no
+        more leave nothing, and nothing holds on the others until this run says so."""
+        device, source, kind = message.topic.split("/")[1:]
+        if not (message.retain and message.payload):
+            return
+        if source not in self._config.source:
+            self._client.publish(Message(message.topic, "", retain=True))
+        elif kind == "availability" and message.text != "offline":
+            self._client.publish(Message(message.topic, "offline", retain=True), first=True)
+        elif kind == "state":
+            nothing = payloads.state(device, source, Holding(), time.time())
+            self._client.publish(Message(message.topic, nothing.to_json(), retain=True), first=True)
+
     def _write(self) -> None:
-        known = {"topics": sorted(self._topics | self._stale), "cameras": self._cameras}
+        if self._path is None:
+            return
+        topics, cameras = sorted(self._topics | self._stale), sorted(_cameras(self._config))
+        text = json.dumps({"topics": topics, "cameras": cameras}, indent=1)
         try:
-            write_whole(self._path, json.dumps(known, indent=1).encode(), 0o600)
+            write_whole(self._path, text.encode(), 0o600)
         except OSError as error:
             log.debug("%s: %s", self._path, error)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> tuple[set[str], set[str]]:
+    """Topics and cameras; nothing where the file is not what was written."""
     try:
         known = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return known if isinstance(known, dict) else {}
+        lists = [known[key] for key in ("topics", "cameras")]
+        topics, cameras = ({text for text in one if isinstance(text, str)} for one in lists)
+    except (OSError, ValueError, KeyError, TypeError):
+        return set(), set()
+    return {topic for topic in topics if re.fullmatch(r"[^+#\0]+", topic)}, cameras
+
+
+def _runs(path: Path) -> bool:
+    """Whether the device of this file runs, as far as its lock tells."""
+    lock = _hold(path)
+    if lock is not None:
+        os.close(lock)
+    return lock is None
 
 
 def _hold(path: Path) -> int | None:
@@ -130,8 +164,10 @@ def _remove(path: Path) -> None:
                     outbox, path.stem)  # fmt: skip
 
 
-def _print(uri: str) -> str:
-    """A fingerprint of a camera's address without what may be a password in it."""
-    address = uri.rpartition("@")[2].partition("?")[0]
-    address = address.partition("//")[2] or address
-    return hashlib.sha256(address.encode()).hexdigest()[:12]
+def _cameras(config: Config) -> set[str]:
+    """Fingerprints of the addresses, without what may be a password in them."""
+    addresses = (
+        source.uri.rpartition("@")[2].partition("?")[0] for source in config.source.values()
+    )
+    plain = (address.partition("//")[2] or address for address in addresses)
+    return {hashlib.sha256(address.encode()).hexdigest()[:12] for address in plain}

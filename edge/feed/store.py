@@ -83,6 +83,11 @@ class Store:
             self.journal.stories.alive(now_s)
         return False
 
+    def retry(self) -> bool:
+        """The same now, before it is closed."""
+        self._reopen_at_s = 0.0
+        return self.look(idle=False)
+
     def _move(self, path: Path) -> bool:
         """All that is in memory, or in a file without a name, goes to the disk."""
         if not self.in_memory:

@@ -1,16 +1,14 @@
 """A configuration -> the ways on which the feed leaves the device, opened and closed in order."""
 
 import logging
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 
 from edge.config import Config
-from edge.feed import access, journal_file, payloads
+from edge.feed import access, journal_file
 from edge.feed.clock import Clock
 from edge.feed.commands import Commands
-from edge.feed.holding import Holding
 from edge.feed.message import ROOT, Message
 from edge.feed.mqtt import MqttClient
 from edge.feed.outbox import Outbox
@@ -35,7 +33,7 @@ class Ways:
     """What the feed's readers ask for."""
     others: tuple[Sink, ...] = ()
     retained: Retained | None = None
-    """What is on the broker; told of a configuration that changes."""
+    """What is on the broker; its `keep` is told of a configuration that changes."""
 
     @property
     def file(self) -> FileStatus | None:
@@ -68,11 +66,9 @@ def open_ways(config: Config, json_lines: bool, mqtt: bool) -> Iterator[Ways]:
         if path is None and not embedded:
             log.warning("outbox: this user has no home folder; events wait in memory only: set "
                         "outbox.folder to a folder that can be written")  # fmt: skip
-        _put_right(config, client)
         outbox = stack.enter_context(Outbox(path, config.outbox, client, Clock()))
-        retained = None
-        if path is not None:
-            retained = stack.enter_context(closing(Retained(path.parent, config, client)))
+        folder = path.parent if path is not None else None
+        retained = stack.enter_context(closing(Retained(folder, config, client)))
         yield Ways(client, outbox, Commands(config.device, client, Clock()), others, retained)
 
 
@@ -89,23 +85,3 @@ def _connection(config: Config) -> Iterator[MqttClient]:
             if client.connected.is_set():
                 client.publish(will)
                 client.flush(GOODBYE_S)
-
-
-def _put_right(config: Config, client: MqttClient) -> None:
-    """What an earlier run left retained, killed perhaps, is not left standing: sources that are
-    configured no more leave nothing, and nothing holds on the others until they say so."""
-
-    def look(message: Message) -> None:
-        _, _, source, kind = message.topic.split("/")
-        if not (message.retain and message.payload):
-            return
-        if source not in config.source:
-            client.publish(Message(message.topic, "", retain=True))
-        elif kind == "availability":
-            client.publish(Message(message.topic, "offline", retain=True), first=True)
-        elif kind == "state":
-            nothing = payloads.state(config.device, source, Holding(), time.time())
-            client.publish(Message(message.topic, nothing.to_json(), retain=True), first=True)
-
-    for kind in ("availability", "state", "summary"):
-        client.listen(f"{ROOT}/{config.device}/+/{kind}", look)
