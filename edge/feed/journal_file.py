@@ -24,8 +24,8 @@ def open_journal(path: Path | None, limits: OutboxConfig) -> tuple[Journal, str]
     try:
         return open_on_disk(path, limits), ""
     except (sqlite3.Error, OSError) as error:
-        reason = why(error)
-    log.warning("outbox %s: %s; events wait in memory only, and it is tried again", path, reason)
+        reason = why(path, error)
+    log.warning("outbox %s; events wait in memory only, and it is tried again", reason)
     return Journal(None, limits), reason
 
 
@@ -48,10 +48,11 @@ def open_on_disk(path: Path, limits: OutboxConfig) -> Journal:
     return Journal(path, limits)
 
 
-def why(error: sqlite3.Error | OSError) -> str:
+def why(path: Path, error: sqlite3.Error | OSError) -> str:
     """Why a journal cannot be opened, and what to do."""
     reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-    return f"{reason} (outbox.folder must be a folder that can be written, on a disk with room)"
+    hint = "outbox.folder must be a folder that can be written, on a disk with room"
+    return f"{path}: {reason} ({hint})"
 
 
 def set_aside(path: Path) -> bool:

@@ -49,7 +49,8 @@ class Store:
     def failed(self, reason: str) -> None:
         """The disk took nothing: a reason that stays the same is logged once."""
         if self.reason != reason:
-            log.error("outbox %s: %s; events wait in memory meanwhile", self.path, reason)
+            named = reason if reason.startswith(str(self.path)) else f"{self.path}: {reason}"
+            log.error("outbox %s; events wait in memory meanwhile", named)
         if not self.reason:
             self.since_unix_s = time.time()
         self.reason = reason
@@ -95,7 +96,7 @@ class Store:
         try:
             new = journal_file.open_on_disk(path, self._limits)
         except (sqlite3.Error, OSError) as error:
-            self.failed(journal_file.why(error))
+            self.failed(journal_file.why(path, error))
             return False
         except FatalError as error:
             self.failed(str(error))
