@@ -9,7 +9,7 @@ from converter.flatbuffer import float_operators, operator_names, unpack
 from converter.layers import spec
 from converter.scan import Scan, scan
 from edge.errors import FatalError, HedgerowError
-from edge.model import load
+from edge.model import CONTRACT_FILE, appended, load
 
 
 def inspect(path: Path) -> dict[str, Any]:
@@ -59,10 +59,13 @@ def _tflite(path: Path) -> dict[str, Any]:
         raise
     except Exception as error:  # noqa: BLE001 - a damaged file fails anywhere in the schema
         raise FatalError(f"{path}: is damaged: {type(error).__name__}: {error}") from None
+    ours = CONTRACT_FILE in appended(path, flatbuffer).files
     try:
         contract = load(path).contract
         facts["contract"] = contract.model_dump(by_alias=True, mode="json")
     except FatalError as error:
+        if ours:
+            raise
         facts["no contract"] = str(error)
     return facts
 

@@ -1,14 +1,13 @@
 """A quantised flatbuffer, its contract and some pictures -> the bytes of one model file."""
 
-import io
-
 import numpy as np
 
 from converter.data import Pixels
 from converter.heads import IN_GRAPH
 from converter.measure import Feed
 from converter.metadata import with_metadata
-from edge.model import GOLDEN_FILE, Contract, sealed
+from edge.golden import GOLDEN_FILE, written
+from edge.model import Contract, sealed
 from edge.runtime.litert import LiteRt
 
 GOLDEN_PICTURES = (2, 4)
@@ -42,13 +41,14 @@ def pack_detector(
 
 
 def golden(flatbuffer: bytes, contract: Contract, pictures: Pixels) -> bytes:
-    """golden.npz: input tensors and the raw outputs that CPU inference gives for them."""
+    """golden.npz: input tensors and all raw outputs that CPU inference gives for them."""
     network = LiteRt("int8 model", flatbuffer, threads=1)
     least, most = GOLDEN_PICTURES
     count = min(most, max(least, GOLDEN_BYTES // pictures[0].nbytes))
     feed = Feed(pictures[:count], contract.input)
     inputs = [tensor[0] for tensor in feed.tensors(network)]
-    outputs = [network.infer(tensor[None])[0][0] for tensor in inputs]
-    archive = io.BytesIO()
-    np.savez(archive, inputs=np.stack(inputs), outputs=np.stack(outputs))
-    return archive.getvalue()
+    rows = [network.infer(tensor[None]) for tensor in inputs]
+    outputs = tuple(
+        np.stack([answer[0] for answer in answers]) for answers in zip(*rows, strict=True)
+    )
+    return written(np.stack(inputs), outputs)

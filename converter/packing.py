@@ -19,6 +19,7 @@ from edge.decode import open_decode
 from edge.errors import FatalError
 from edge.head import Task
 from edge.model import Contract, InputContract, RejectRule, appended
+from edge.preprocess import check_range
 from edge.runtime.litert import LiteRt
 from edge.types import TensorSpec
 
@@ -49,6 +50,7 @@ def pack_file(source: Path, out: Path, task: Task, options: Options) -> Packed:
     try_file(source, str(source))
     network = LiteRt(str(source), flatbuffer, threads=1)
     contract = _contract(network.input, out, options)
+    check_range(contract.input, network.input)
     pixels = _pixels(contract, options)
     update: dict[str, object] = {"task": task}
     if task == "detect":

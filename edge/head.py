@@ -6,14 +6,15 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
+Ratios = Annotated[tuple[Positive, ...], Field(min_length=1, max_length=16)]
 Four = tuple[Positive, Positive, Positive, Positive]
 Task = Literal["classify", "multilabel", "detect"]
 
 
 class Part(BaseModel):
-    """A table of the contract: unknown keys are refused, values do not change."""
+    """A table of the contract: unknown keys and numbers that are none are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Nms(Part):
@@ -32,10 +33,12 @@ class SsdAnchors(Part):
     """Priors of an SSD, one grid per stride (Liu et al. 2016; TF Object Detection's generator)."""
 
     kind: Literal["ssd"] = "ssd"
-    strides: tuple[int, ...] = Field(default=(16, 32, 64, 128, 256, 512), min_length=2)
+    strides: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        default=(16, 32, 64, 128, 256, 512), min_length=2, max_length=16
+    )
     min_scale: Positive = 0.2
     max_scale: Positive = 0.95
-    aspect_ratios: tuple[Positive, ...] = (1.0, 2.0, 0.5, 3.0, 1 / 3)
+    aspect_ratios: Ratios = (1.0, 2.0, 0.5, 3.0, 1 / 3)
     interpolated: bool = True
     """One more square prior per place, between this grid's scale and the next one's."""
     reduce_lowest: bool = True
@@ -50,8 +53,8 @@ class RetinaAnchors(Part):
     kind: Literal["retina"] = "retina"
     min_level: int = Field(default=3, ge=1)
     max_level: int = Field(default=7, le=10)
-    scales_per_octave: int = Field(default=3, ge=1)
-    aspect_ratios: tuple[Positive, ...] = (1.0, 2.0, 0.5)
+    scales_per_octave: int = Field(default=3, ge=1, le=16)
+    aspect_ratios: Ratios = (1.0, 2.0, 0.5)
     """Width over height."""
     anchor_scale: Positive = 4.0
     """An anchor's side, in strides."""

@@ -4,103 +4,36 @@ import hashlib
 import io
 import json
 import re
+import stat
 import tomllib
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-import numpy as np
-from pydantic import Field, ValidationError, model_validator
+from pydantic import ValidationError
 
+from edge import golden, text
+from edge.contract import SCHEMA, Contract, InputContract, RejectRule
 from edge.errors import FatalError
 from edge.flatbuffer import metadata
-from edge.head import OutputContract, Part, Share, Task, fits_task
-from edge.types import UNKNOWN, Tensor
+from edge.flatbuffer.appended import Appended, appended
+from edge.golden import GOLDEN_FILE, Golden
+
+__all__ = [
+    "CONTRACT_FILE", "GOLDEN_FILE", "LABELS_FILE", "SCHEMA", "Appended", "Contract", "Golden",
+    "InputContract", "Model", "RejectRule", "appended", "load", "sealed",
+]  # fmt: skip
 
 CONTRACT_FILE = "hedgerow.json"
 LABELS_FILE = "labels.txt"
-GOLDEN_FILE = "golden.npz"
-SCHEMA: Literal["hedgerow.model/1"] = "hedgerow.model/1"
 
-MOST_APPENDED = 1 << 28
-"""Bytes that the appended zip may unpack to: labels, contract, golden vectors."""
-
-Channels = Annotated[tuple[float, ...], Field(min_length=1, max_length=3)]
-
-
-class InputContract(Part):
-    """How a picture becomes the network's input: `(pixel - mean) / std` per channel."""
-
-    width: int = Field(gt=0, le=8192)
-    height: int = Field(gt=0, le=8192)
-    color: Literal["rgb", "bgr", "grey"] = "rgb"
-    resize: Literal["stretch", "letterbox", "crop"] = "stretch"
-    crop_fraction: float = Field(default=1.0, gt=0, le=1)
-    """With resize = crop: the side of the central square, as a share of the shorter side."""
-    mean: Channels = (0.0,)
-    std: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1, max_length=3)] = (
-        255.0,
-    )
-
-    @model_validator(mode="after")
-    def _one_value_per_channel(self) -> "InputContract":
-        for key, values in (("mean", self.mean), ("std", self.std)):
-            if len(values) not in (1, self.channels):
-                allowed = "1 value" if self.channels == 1 else f"1 or {self.channels} values"
-                raise ValueError(f"{key}: expected {allowed} for {self.color}, got {len(values)}")
-        return self
-
-    @property
-    def channels(self) -> int:
-        """Colour channels of the network's input: 1 or 3."""
-        return 1 if self.color == "grey" else 3
-
-
-class RejectRule(Part):
-    """When a frame is none of the labels: its highest probability lies below `below`."""
-
-    rule: Literal["max_probability"] = "max_probability"
-    below: Share = 0.0
-    label: str = Field(default=UNKNOWN, min_length=1)
-    """What such a frame is called instead: unknown, no_leaf, ...; may have a threshold."""
-
-
-class Contract(Part):
-    """`hedgerow.json`: all that a device must know of a model to use it rightly."""
-
-    schema_: Literal["hedgerow.model/1"] = Field(default="hedgerow.model/1", alias="schema")
-    name: str = Field(pattern=r"^[a-z0-9_-]+$")
-    version: str = "1.0.0"
-    task: Task = "classify"
-    input: InputContract
-    output: OutputContract = OutputContract()
-    labels: tuple[str, ...] = Field(min_length=1)
-    thresholds: dict[str, Share] = Field(default={})
-    """The labels that become events, each with the score from which it counts."""
-    temperature: float = Field(default=1.0, gt=0)
-    reject: RejectRule = RejectRule()
-    flatbuffer_sha256: str = ""
-    provenance: dict[str, Any] = Field(default={})
-    receipt: dict[str, Any] = Field(default={})
-
-    @model_validator(mode="after")
-    def _parts_agree(self) -> "Contract":
-        fits_task(self.task, self.output)
-        strangers = sorted(set(self.thresholds) - {*self.labels, self.reject.label})
-        if strangers:
-            raise ValueError(f"thresholds name {strangers}, which are not among the labels")
-        return self
-
-
-@dataclass(frozen=True, slots=True)
-class Golden:
-    """Input tensors with the raw outputs that CPU inference gave for them at conversion."""
-
-    inputs: Tensor
-    """(n, height, width, channels) in the input tensor's dtype."""
-    outputs: Tensor
-    """(n, ...) in the output tensor's dtype."""
+MOST_BYTES = 1 << 31
+"""What a flatbuffer's offsets reach; no model is larger."""
+MOST_TEXT = 1 << 20
+"""Bytes of a contract, a model.toml or a list of labels."""
+MOST_VALUES = 50_000
+"""Numbers, texts and tables in a contract; one with 10,000 labels has 20,000."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +50,7 @@ class Model:
 def load(path: Path) -> Model:
     """Read and verify a model file. Raises FatalError with the file and what to do."""
     try:
-        data = path.read_bytes()
+        data = _bytes(path)
     except FileNotFoundError:
         raise FatalError(f"{path}: there is no such model file") from None
     except OSError as error:
@@ -136,29 +69,13 @@ def load(path: Path) -> Model:
     return Model(path, flatbuffer, contract, sha256, _golden(path, parts.files.get(GOLDEN_FILE)))
 
 
-@dataclass(frozen=True, slots=True)
-class Appended:
-    """Where the flatbuffer ends, and the files in the zip behind it."""
-
-    flatbuffer_bytes: int
-    files: dict[str, bytes]
-
-
-def appended(path: Path, data: bytes) -> Appended:
-    """The zip behind the flatbuffer; none in a foreign model. Raises FatalError."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            infos = archive.infolist()
-            if sum(i.file_size for i in infos) > MOST_APPENDED:
-                raise FatalError(f"{path}: is damaged or hostile: its zip unpacks to gigabytes")
-            start = min((i.header_offset for i in infos), default=len(data))
-            return Appended(start, {i.filename: archive.read(i) for i in infos})
-    except zipfile.BadZipFile as error:
-        if str(error) == "File is not a zip file":
-            return Appended(len(data), {})
-        raise FatalError(f"{path}: is damaged ({error}); copy the file again") from None
-    except (OSError, ValueError, EOFError, NotImplementedError, RuntimeError) as error:
-        raise FatalError(f"{path}: is damaged ({error}); copy the file again") from None
+def _bytes(path: Path) -> bytes:
+    about = path.stat()
+    if stat.S_ISREG(about.st_mode) and about.st_size > MOST_BYTES:
+        raise FatalError(f"{path}: is {about.st_size >> 20} MiB large: no model is")
+    if not stat.S_ISREG(about.st_mode) and not stat.S_ISDIR(about.st_mode):
+        raise FatalError(f"{path}: is no file")
+    return path.read_bytes()
 
 
 def sealed(flatbuffer: bytes, contract: Contract, more: dict[str, bytes]) -> bytes:
@@ -188,18 +105,58 @@ def _contract(path: Path, flatbuffer: bytes, files: dict[str, bytes]) -> Contrac
     try:
         if CONTRACT_FILE in files:
             where = f"{path}: {CONTRACT_FILE}"
-            return Contract.model_validate(json.loads(files[CONTRACT_FILE]))
+            return Contract.model_validate(_json(files[CONTRACT_FILE]))
         where = str(sidecar)
         if sidecar.exists():
-            return Contract.model_validate(tomllib.loads(sidecar.read_text()))
+            return Contract.model_validate(_toml(sidecar))
         where = f"{path}: TFLite Metadata"
         return _foreign(path, flatbuffer, files)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "contract"
-        raise FatalError(f"{where}: {key}: {first['msg']}") from None
+        raise FatalError(f"{where}: {_first(error)}") from None
+    except RecursionError:
+        raise FatalError(f"{where}: is damaged or hostile: nested too deep") from None
     except (ValueError, OSError) as error:
-        raise FatalError(f"{where}: cannot be read: {error}") from None
+        raise FatalError(f"{where}: cannot be read: {text.shown(str(error))}") from None
+
+
+def _first(error: ValidationError) -> str:
+    """The first problem in one line: `key: what was expected`."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    key = text.shown(".".join(str(part) for part in first["loc"])) or "contract"
+    return f"{key}: {text.shown(first['msg'].removeprefix('Value error, '))}"
+
+
+def _json(content: bytes) -> Any:
+    """Raises ValueError for what no contract is: too much of it, a number that is none, one key
+    with two values."""
+    _refuse_masses(content, content.count(b","))
+    return json.loads(content, parse_constant=_no_number, object_pairs_hook=_no_key_twice)
+
+
+def _toml(path: Path) -> Any:
+    """The same for a model.toml."""
+    with path.open("rb") as file:
+        content = file.read(MOST_TEXT + 1)
+    _refuse_masses(content, content.count(b",") + content.count(b"\n"))
+    return tomllib.loads(text.decoded(content))
+
+
+def _refuse_masses(content: bytes, values: int) -> None:
+    if len(content) > MOST_TEXT:
+        raise ValueError(f"it is larger than {MOST_TEXT >> 10} KiB")
+    if values + content.count(b"[") + content.count(b"{") > MOST_VALUES:
+        raise ValueError(f"it holds more than {MOST_VALUES} values")
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is no number")
+
+
+def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) != len(pairs):
+        raise ValueError("one of its tables has a key twice")
+    return table
 
 
 def _foreign(path: Path, flatbuffer: bytes, files: dict[str, bytes]) -> Contract:
@@ -214,11 +171,12 @@ def _foreign(path: Path, flatbuffer: bytes, files: dict[str, bytes]) -> Contract
     if described is None:
         raise FatalError(f"{path}: carries no contract (labels, preprocessing): {advice}")
     if described.labels_file not in files:
-        raise FatalError(f"{path}: lacks its file with labels {described.labels_file!r}; {advice}")
-    labels = files[described.labels_file].decode("utf-8", "replace").rstrip().split("\n")
+        name = text.shown(described.labels_file)
+        raise FatalError(f"{path}: lacks its file with labels {name!r}; {advice}")
+    labels = _listed(files[described.labels_file])
     return Contract(
         schema=SCHEMA,
-        name=re.sub(r"[^a-z0-9_-]+", "-", path.stem.lower()).strip("-") or "model",
+        name=re.sub(r"[^a-z0-9_-]+", "-", path.stem.lower()).strip("-")[:128] or "model",
         input=InputContract(
             width=described.width,
             height=described.height,
@@ -226,15 +184,22 @@ def _foreign(path: Path, flatbuffer: bytes, files: dict[str, bytes]) -> Contract
             mean=described.mean,
             std=described.std,
         ),
-        labels=tuple(label.strip() for label in labels),
+        labels=labels,
     )
+
+
+def _listed(content: bytes) -> tuple[str, ...]:
+    """The lines of a foreign list of labels. Raises ValueError for more than anybody lists."""
+    _refuse_masses(content, content.count(b"\n"))
+    lines = text.decoded(content).rstrip().split("\n")
+    return tuple(line.replace("\t", " ").strip() for line in lines)
 
 
 def _golden(path: Path, archive: bytes | None) -> Golden | None:
     if archive is None:
         return None
     try:
-        with np.load(io.BytesIO(archive), allow_pickle=False) as arrays:
-            return Golden(arrays["inputs"], arrays["outputs"])
-    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise FatalError(f"{path}: {GOLDEN_FILE}: cannot be read: {error}") from None
+        return golden.read(archive)
+    except FatalError as error:
+        reason = text.shown(str(error))
+        raise FatalError(f"{path}: {GOLDEN_FILE}: cannot be read: {reason}") from None

@@ -15,6 +15,13 @@ from edge.types import Fit, Image, Tensor, TensorSpec
 
 LETTERBOX_GREY = 114
 """The pixel value of the bars, as the YOLO family is trained with."""
+MOST_CUT = 0.25
+"""The share of pixel values that may lie beyond a quantized tensor's range. Calibration cuts a few
+percent; a normalization that the network was not quantized for cuts a half or more."""
+LEAST_STEPS = 32
+"""Values that the pixels 0 to 255 must become, at least."""
+USUAL = {"0..1": (0.0, 1.0), "-1..1": (-1.0, 1.0), "none": (0.0, 255.0)}
+"""Normalizations by name, with the range that each gives."""
 
 
 class Preprocess:
@@ -68,6 +75,35 @@ def pixel_table(contract: InputContract, tensor: TensorSpec) -> Tensor:
     pixels = np.repeat(np.arange(256.0)[:, None], contract.channels, axis=1)
     real = (pixels - np.array(contract.mean)) / np.array(contract.std)
     return np.ascontiguousarray(tensor.quantize(real))
+
+
+def check_range(contract: InputContract, tensor: TensorSpec) -> None:
+    """Raises FatalError where pixels leave a quantized tensor's range, or hardly use it."""
+    if tensor.scale == 0.0:
+        return
+    limits = np.iinfo(tensor.dtype)
+    low, high = ((limit - tensor.zero_point) * tensor.scale for limit in (limits.min, limits.max))
+    real = (np.arange(256.0)[:, None] - np.array(contract.mean)) / np.array(contract.std)
+    beyond = (real < low - tensor.scale) | (real > high + tensor.scale)
+    steps = np.unique(pixel_table(contract, tensor)[:, 0]).size
+    if beyond.mean() <= MOST_CUT and steps >= LEAST_STEPS:
+        return
+    near = (
+        name for name, ends in USUAL.items() if np.allclose((low, high), ends, atol=0.02 * high)
+    )
+    name = next(near, "")
+    hint = f": {name} fits it" if name else ""
+    raise FatalError(
+        f"input tensor {tensor.name!r} takes {low:.3g} to {high:.3g}; with mean = "
+        f"{_plain(contract.mean)} and std = {_plain(contract.std)} the pixels 0 to 255 become "
+        f"{real.min():.3g} to {real.max():.3g}, of which {beyond.mean():.0%} lie outside and "
+        f"{steps} values are left: give the normalization that it was quantized for{hint} "
+        "(--normalize; in model.toml input.mean and input.std)"
+    )
+
+
+def _plain(values: tuple[float, ...]) -> str:
+    return ", ".join(f"{value:.4g}" for value in values)
 
 
 def _layout(tensor: TensorSpec, size: tuple[int, int, int]) -> bool:

@@ -1,8 +1,9 @@
 """What frames were found to show -> incidence per day, with an honest interval. Pure."""
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 
 from edge.types import Detection
 
@@ -25,29 +26,42 @@ class Day:
 class Tally:
     """One source's frames, sampled and counted: `add` gives the day that has ended, if one has."""
 
-    def __init__(self, thresholds: dict[str, float], sample_s: float) -> None:
-        """A frame shows a label from its threshold on; one frame counts every `sample_s`."""
+    def __init__(
+        self,
+        thresholds: Callable[[], Mapping[str, float]],
+        sample_s: float,
+        zone: tzinfo | None = None,
+    ) -> None:
+        """A frame shows a label from its threshold on, as it is at that moment; one frame counts
+        every `sample_s`. Days are those of `zone` (None: the system's)."""
         self._thresholds = thresholds
         self._sample_s = sample_s
+        self._zone = zone
         self._next_s = float("-inf")
         self.day: Day | None = None
         """The day that goes on; None before the first frame."""
 
-    def add(self, unix_s: float, detections: tuple[Detection, ...]) -> Day | None:
-        """One more frame that the model looked at."""
-        date = datetime.fromtimestamp(unix_s).astimezone().date().isoformat()
-        ended = self.day if self.day is not None and self.day.date != date else None
-        if self.day is None or ended:
-            self.day = Day(date, unix_s, counts=dict.fromkeys(self._thresholds, 0))
-        if unix_s >= self._next_s or ended:
+    def add(
+        self, unix_s: float, detections: tuple[Detection, ...], virtual: bool = False
+    ) -> Day | None:
+        """One more frame that the model looked at. A virtual clock has no days: all is one."""
+        zone = UTC if virtual else self._zone
+        date = datetime.fromtimestamp(unix_s, zone).astimezone(zone).date().isoformat()
+        new = self.day is None or (self.day.date != date and not virtual)
+        ended = self.day if new else None
+        if self.day is None or new:
+            self.day = Day(date, unix_s, counts=dict.fromkeys(self._thresholds(), 0))
+        set_back = unix_s < self._next_s - self._sample_s
+        if unix_s >= self._next_s or new or set_back:
             self._next_s = unix_s + self._sample_s
             self.day.frames += 1
-            for label in self._shown(detections):
+            for label in self._shown(detections) & self.day.counts.keys():
                 self.day.counts[label] += 1
         return ended
 
     def _shown(self, detections: tuple[Detection, ...]) -> set[str]:
-        return {d.label for d in detections if d.score >= self._thresholds.get(d.label, math.inf)}
+        thresholds = self._thresholds()
+        return {d.label for d in detections if d.score >= thresholds.get(d.label, math.inf)}
 
 
 def wilson(count: int, total: int) -> tuple[float, float]:

@@ -1,6 +1,8 @@
 """Tracks and named places of the frame -> who entered, left, stayed or crossed. Pure.
 
-Coordinates are normalised to the frame, y downwards. A point on an outer edge is inside.
+Zones, lines and boxes come normalized to the frame, y downwards. Distances are in frame heights
+along both axes, so that a margin is as many pixels across as it is down. A point on an outer edge
+is inside.
 """
 
 import math
@@ -16,9 +18,10 @@ Anchor = Literal["bottom", "center"]
 SETTLED = 2
 """Frames in a row that must say the same before an object counts as in or out of a zone."""
 MARGIN = 0.1
-"""How far past a line an object must come, in its own heights, before it has crossed."""
+"""How far past a line an object must come before it has crossed it, and past a zone's edge before
+it has left, in its own heights: a box trembles by a few percent of its size."""
 TOUCH = 1e-9
-"""A point so near to an edge lies on it."""
+"""A point this close to an edge lies on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class Zone:
     ignore: bool = False
     """Detections in it do not exist."""
     required: bool = False
-    """An object makes no story before it was in one of the required zones."""
+    """An object that it is for makes no story before it was in one of its required zones."""
     stay_s: float = 0.0
     """Tell when an object has been inside for so long; 0: never."""
 
@@ -76,7 +79,8 @@ class Places:
         self._ignored = tuple(zone for zone in zones if zone.ignore)
         self._zones = tuple(zone for zone in zones if not zone.ignore)
         self._lines = lines
-        self._open = not any(zone.required for zone in self._zones)
+        self._required = tuple(zone for zone in self._zones if zone.required)
+        self._square = Square()
         self._visitors: dict[int, _Visitor] = {}
         self._alive: set[int] = set()
 
@@ -89,7 +93,12 @@ class Places:
         )
 
     def update(self, frame: Frame, tracks: tuple[Track, ...]) -> dict[int, tuple[Change, ...]]:
-        """What each track's latest move means; who was gone before this frame is forgotten."""
+        """What each track's latest move means; who was gone before this frame is forgotten.
+
+        A track that is not seen does not move, but may have stayed.
+        """
+        height, width = frame.image.shape[:2]
+        self._square = Square(width / height)
         self._visitors = {n: v for n, v in self._visitors.items() if n in self._alive}
         self._alive = {track.number for track in tracks}
         changes = {}
@@ -97,6 +106,7 @@ class Places:
             visitor = self._visitors.get(track.number)
             if visitor is None:
                 visitor = _Visitor({zone.name: _Stay() for zone in self._zones})
+                visitor.admitted = not any(_for(z.labels, track.label) for z in self._required)
                 self._visitors[track.number] = visitor
             found = [*self._visit(visitor, track, frame), *self._cross(visitor, track)]
             if found:
@@ -110,8 +120,15 @@ class Places:
         return {name: frame.mono_s - stay.since_s for name, stay in stays if stay.inside}
 
     def admitted(self, number: int) -> bool:
-        """Whether a track has been in a required zone, where there are any."""
-        return self._open or (number in self._visitors and self._visitors[number].admitted)
+        """Whether a track has been in a required zone, where there are any for its label."""
+        visitor = self._visitors.get(number)
+        return visitor.admitted if visitor else not self._required
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether the next frames decide that somebody entered or left."""
+        visitors = (self._visitors[n] for n in self._alive)
+        return any(stay.streak for visitor in visitors for stay in visitor.stays.values())
 
     def _visit(self, visitor: _Visitor, track: Track, frame: Frame) -> list[Change]:
         changes = []
@@ -119,10 +136,8 @@ class Places:
             if not _for(zone.labels, track.label):
                 continue
             stay = visitor.stays[zone.name]
-            if track.seen and inside(zone, anchor(track.box, zone.anchor)) != stay.inside:
-                stay.streak += 1
-            elif track.seen:
-                stay.streak = 0
+            if track.seen:
+                stay.streak = stay.streak + 1 if self._moved(stay, zone, track.box) else 0
             if stay.streak >= SETTLED:
                 stay.inside, stay.streak, stay.told = not stay.inside, 0, False
                 stay.since_s = frame.mono_s
@@ -134,14 +149,20 @@ class Places:
                 changes.append(Change("stayed", zone.name))
         return changes
 
+    def _moved(self, stay: _Stay, zone: Zone, box: Box) -> bool:
+        """Whether a box speaks against what is known: in at the edge, out only past the margin."""
+        point = anchor(box, zone.anchor)
+        if inside(zone, point):
+            return not stay.inside
+        return stay.inside and self._square.from_edges(zone, point) > MARGIN * _height(box)
+
     def _cross(self, visitor: _Visitor, track: Track) -> list[Change]:
         changes = []
         for line in self._lines:
             if not track.seen or not _for(line.labels, track.label):
                 continue
             point = anchor(track.box, line.anchor)
-            height = track.box.y_max - track.box.y_min
-            if _distance(line, point) < MARGIN * height:
+            if self._square.from_line(line, point) < MARGIN * _height(track.box):
                 continue
             before = visitor.sides.get(line.name)
             visitor.sides[line.name] = point
@@ -181,8 +202,7 @@ def within(ring: Ring, point: Point) -> bool:
 
 def on_edge(ring: Ring, point: Point) -> bool:
     """Whether a point lies on one of a ring's edges."""
-    pairs = zip(ring, ring[1:] + ring[:1], strict=True)
-    return any(_near_segment(a, b, point) <= TOUCH for a, b in pairs)
+    return _from_ring(ring, point) <= TOUCH
 
 
 def side(start: Point, end: Point, point: Point) -> float:
@@ -195,14 +215,42 @@ def side(start: Point, end: Point, point: Point) -> float:
 
 def segments_cross(a: Point, b: Point, c: Point, d: Point) -> bool:
     """Whether the segments ab and cd share a point, where neither a nor b lies on cd's line."""
-    apart = side(c, d, a) * side(c, d, b) < 0
-    return apart and side(a, b, c) * side(a, b, d) <= 0
+    apart = _turn(c, d, a) * _turn(c, d, b) < 0
+    return apart and _turn(a, b, c) * _turn(a, b, d) <= 0
 
 
-def _distance(line: Line, point: Point) -> float:
-    """From a point to the endless line through both ends."""
-    length = math.dist(line.start, line.end)
-    return abs(side(line.start, line.end, point)) / length
+def _turn(a: Point, b: Point, point: Point) -> int:
+    """On which side of the line ab a point lies, -1 or 1; 0 on it. The sign means nothing by
+    itself: ab and ba give the same one."""
+    a, b = min(a, b), max(a, b)
+    area = side(a, b, point)
+    return 0 if abs(area) <= TOUCH * math.dist(a, b) else int(math.copysign(1, area))
+
+
+@dataclass(frozen=True, slots=True)
+class Square:
+    """The frame with equal units along both axes: its height is 1, its width `aspect`."""
+
+    aspect: float = 1.0
+    """Pixels across per pixel down."""
+
+    def from_line(self, line: Line, point: Point) -> float:
+        """From a point to the endless line through both ends, in frame heights."""
+        start, end = self._at(line.start), self._at(line.end)
+        return abs(side(start, end, self._at(point))) / math.dist(start, end)
+
+    def from_edges(self, zone: Zone, point: Point) -> float:
+        """From a point to the nearest edge of a zone or of its holes, in frame heights."""
+        rings = (tuple(map(self._at, ring)) for ring in (zone.polygon, *zone.holes))
+        return min(_from_ring(ring, self._at(point)) for ring in rings)
+
+    def _at(self, point: Point) -> Point:
+        return point[0] * self.aspect, point[1]
+
+
+def _from_ring(ring: Ring, point: Point) -> float:
+    """From a point to the nearest of a ring's edges."""
+    return min(_near_segment(a, b, point) for a, b in zip(ring, ring[1:] + ring[:1], strict=True))
 
 
 def _near_segment(a: Point, b: Point, point: Point) -> float:
@@ -212,6 +260,10 @@ def _near_segment(a: Point, b: Point, point: Point) -> float:
     along = ((point[0] - a[0]) * dx + (point[1] - a[1]) * dy) / squared if squared > 0 else 0.0
     along = min(max(along, 0.0), 1.0)
     return math.hypot(point[0] - a[0] - along * dx, point[1] - a[1] - along * dy)
+
+
+def _height(box: Box) -> float:
+    return box.y_max - box.y_min
 
 
 def _for(labels: tuple[str, ...], label: str) -> bool:

@@ -1,18 +1,15 @@
 """Checked commands -> what they do to the workers, the outbox and the configuration."""
 
+import time
 from collections.abc import Callable
-from dataclasses import replace
 
 from edge.daemon.worker import Worker
 from edge.errors import HedgerowError
-from edge.events import Rule
+from edge.events import RuleBook
 from edge.feed import commands
 from edge.feed.commands import Asked, Command, Commands, Thresholds
 from edge.feed.outbox import Outbox
 from edge.feed.payloads import StatusPayload
-
-LEAVE_SHARE = 0.75
-"""The leave threshold, as a share of the enter threshold, where none is given."""
 
 
 class Commander:
@@ -22,10 +19,10 @@ class Commander:
         self,
         asked: Commands,
         workers: list[Worker],
-        rules: dict[str, dict[str, Rule]],
+        rules: dict[str, RuleBook],
         outbox: Outbox,
     ) -> None:
-        """`rules` by source and label: what a threshold changes, while it is in use."""
+        """`rules` by source: what a threshold changes, while it is in use."""
         self._asked = asked
         self._workers = {worker.name: worker for worker in workers}
         self._rules = rules
@@ -87,25 +84,28 @@ class Commander:
             asked.done()
 
     def _threshold(self, asked: Asked, command: commands.Threshold) -> None:
-        workers = self._named(asked, command.source)
-        names = [w.name for w in workers if command.label in self._rules[w.name]]
-        leave = LEAVE_SHARE * command.enter if command.leave is None else command.leave
-        if leave > command.enter:
-            asked.refuse("leave: expected at most enter")
-        elif names:
-            for name in names:
-                rule = self._rules[name][command.label]
-                self._rules[name][command.label] = replace(rule, enter=command.enter, leave=leave)
+        label, workers = command.label, self._named(asked, command.source)
+        books = [book for w in workers if label in (book := self._rules[w.name]).labels]
+        if workers and not books:
+            labels = ", ".join(self._rules[workers[0].name].labels)
+            asked.refuse(f"label: {label!r} makes no events; there are {labels}")
+            return
+        try:
+            for book in books:
+                book.set_threshold(label, command.enter, command.leave)
+        except ValueError as error:
+            asked.refuse(str(error))
+            return
+        if books:
             asked.done()
-        elif workers:
-            labels = ", ".join(self._rules[workers[0].name])
-            asked.refuse(f"label: {command.label!r} makes no events; there are {labels}")
 
     def _thresholds(self) -> dict[str, dict[str, Thresholds]]:
+        """Those in force now."""
+        now_s = time.time()
         return {
             source: {
                 label: Thresholds(enter=rule.enter, leave=rule.leave)
-                for label, rule in rules.items()
+                for label, rule in book.at(now_s).items()
             }
-            for source, rules in self._rules.items()
+            for source, book in self._rules.items()
         }

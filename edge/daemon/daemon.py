@@ -27,7 +27,7 @@ from edge.feed.feed import Feed, Identity
 from edge.feed.ways import GOODBYE_S, Ways, open_ways
 from edge.health.pace import Pace
 from edge.pipeline import Pipeline
-from edge.preprocess import Preprocess
+from edge.preprocess import Preprocess, check_range
 from edge.record import Recorder, SourceRecorder
 from edge.runtime.runtime import Limits, Runtime, open_runtime
 from edge.sources import Source
@@ -60,8 +60,8 @@ class Daemon:
         self._changes = 0
         contract = self._model.contract
         Preprocess(contract.input, self._runtime.input)  # refuses what does not fit
+        check_range(contract.input, self._runtime.input)
         self._decode = open_decode(contract, self._runtime.outputs)
-        self._rules = {name: book.always for name, book in self._books.items()}
         self._stories = count(1)
         self._schedules = {name: scene.schedule(config, name) for name in config.source}
         reference = payloads.ModelRef(
@@ -100,7 +100,7 @@ class Daemon:
                 for name, section in self._config.source.items()
             ]
             for worker in workers:
-                worker.tally = scene.tally(self._model.contract, self._config)
+                worker.tally = scene.tally(self._books[worker.name], self._config)
                 worker.view = scene.view(self._config.view)
                 worker.publish_s = self._config.summary.publish_s
                 if recorder is not None:
@@ -192,13 +192,13 @@ class Daemon:
     def _commander(self, workers: list[Worker], ways: Ways) -> Commander | None:
         if ways.commands is None or ways.outbox is None:
             return None
-        return Commander(ways.commands, workers, self._rules, ways.outbox)
+        return Commander(ways.commands, workers, self._books, ways.outbox)
 
     def _announcer(self, ways: Ways) -> homeassistant.Announcer | None:
         told = self._config.homeassistant
         if ways.client is None or not told.discovery:
             return None
-        labels = {name: tuple(rules) for name, rules in self._rules.items()}
+        labels = {name: book.labels for name, book in self._books.items()}
         snapshots = self._config.feed.snapshots
         views = self._config.view.enabled
         device = homeassistant.Device(self._config.device, __version__, labels, snapshots, views)

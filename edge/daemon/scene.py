@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from edge.config import Config, SourceConfig
 from edge.errors import FatalError
@@ -43,7 +44,7 @@ def book(contract: Contract, config: Config) -> RuleBook:
         over = [profile, profile.label]
         rules = _rules(contract, config.events, labels, over)
         profiles.append(Profile(minutes(profile.from_), minutes(profile.until), rules))
-    return RuleBook(always, tuple(profiles))
+    return RuleBook(always, tuple(profiles), _leave_share(contract), _zone(config))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +68,8 @@ def events(contract: Contract, scene: Scene, numbers: Iterator[int]) -> EventTra
             )
         return EventTracker(rules, numbers)
     rule = TrackRule(
-        lambda label: _least(rules, label, "enter"),
-        lambda label: _least(rules, label, "leave"),
+        lambda label: rules.least(label, "enter"),
+        lambda label: rules.least(label, "leave"),
         config.events.lost_s,
         config.events.release,
     )
@@ -87,12 +88,15 @@ def gate(contract: Contract, config: MotionConfig) -> MotionGate | None:
     return MotionGate(MotionRule(config.threshold, config.min_area, config.look_s, config.crop))
 
 
-def tally(contract: Contract, config: Config) -> Tally | None:
+def tally(rules: RuleBook, config: Config) -> Tally | None:
     """What counts one source's frames, where summaries are switched on."""
     if not config.summary.enabled:
         return None
-    thresholds = {label: rule.enter for label, rule in book(contract, config).always.items()}
-    return Tally(thresholds, config.summary.sample_s)
+
+    def thresholds() -> dict[str, float]:
+        return {label: rule.enter for label, rule in rules.always.items()}
+
+    return Tally(thresholds, config.summary.sample_s, _zone(config))
 
 
 def view(config: ViewConfig) -> View | None:
@@ -138,7 +142,6 @@ def _rules(
 ) -> dict[str, Rule]:
     _known(contract, (*labels, *events.label), "events.labels")
     thresholds = contract.thresholds or dict.fromkeys(contract.labels, DEFAULT_ENTER)
-    share = LEAVE_SHARE_TRACKED if contract.task == "detect" else LEAVE_SHARE
     made = {}
     for label in labels or tuple(thresholds):
         layers = [events, events.label.get(label)]
@@ -146,9 +149,38 @@ def _rules(
             layers.append(table.get(label) if isinstance(table, dict) else table)
         values = _layered(layers)
         values.setdefault("enter", thresholds.get(label, DEFAULT_ENTER))
-        values["leave"] = min(values.get("leave", values["enter"] * share), values["enter"])
+        values.setdefault("leave", values["enter"] * _leave_share(contract))
         made[label] = Rule(**values)
+        _can_hold(label, made[label])
     return made
+
+
+def _can_hold(label: str, rule: Rule) -> None:
+    """Tables that are each sound may contradict each other, or the contract, for one label."""
+    if rule.leave > rule.enter:
+        raise FatalError(
+            f"events: {label}: leave = {rule.leave:g} is above enter = {rule.enter:g}, which its "
+            "tables or the model's contract set: a story would end as it starts; lower leave"
+        )
+    if 0 < rule.window < rule.confirm:
+        raise FatalError(
+            f"events: {label}: confirm = {rule.confirm} frames among a window of {rule.window} "
+            "can never hold; raise window, or lower confirm"
+        )
+    if rule.min_area > rule.max_area:
+        raise FatalError(
+            f"events: {label}: min_area = {rule.min_area:g} is above max_area = "
+            f"{rule.max_area:g}: no object has such a size"
+        )
+
+
+def _leave_share(contract: Contract) -> float:
+    return LEAVE_SHARE_TRACKED if contract.task == "detect" else LEAVE_SHARE
+
+
+def _zone(config: Config) -> ZoneInfo | None:
+    """Whose hours and days count; None: the system's."""
+    return ZoneInfo(config.site.timezone) if config.site.timezone else None
 
 
 def _layered(layers: list[RuleConfig | EventsConfig | None]) -> dict[str, Any]:
@@ -160,12 +192,6 @@ def _layered(layers: list[RuleConfig | EventsConfig | None]) -> dict[str, Any]:
             if value is not None:
                 values[key] = value
     return values
-
-
-def _least(rules: RuleBook, label: str, key: str) -> float:
-    """The lowest such score of the day: the tracker follows what any hour may want."""
-    hours = (rules.always, *(profile.rules for profile in rules.profiles))
-    return min((getattr(hour[label], key) for hour in hours if label in hour), default=1.0)
 
 
 def _known(contract: Contract, labels: tuple[str, ...], key: str) -> None:

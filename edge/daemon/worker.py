@@ -222,7 +222,8 @@ class Worker:
         """Tally a frame; tell the day that ended with it, and from time to time the one that is."""
         if self.tally is None or not seen.looked:
             return
-        ended = self.tally.add(seen.unix_s, seen.detections)
+        virtual = self.source is not None and not self.source.live
+        ended = self.tally.add(seen.unix_s, seen.detections, virtual)
         if ended is not None:
             self._feed.summary(self.name, ended, complete=True)
         if time.monotonic() - self._published_s >= self.publish_s:

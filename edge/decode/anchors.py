@@ -10,11 +10,24 @@ import math
 import numpy as np
 
 from edge.decode.boxes import Floats
+from edge.errors import FatalError
 from edge.head import RetinaAnchors, SsdAnchors
+
+MOST_CELLS = 1 << 17
+"""Of one grid; EfficientDet-D7's finest has 36,864."""
 
 
 def make(rule: SsdAnchors | RetinaAnchors, height: int, width: int) -> Floats:
-    """All priors of a network with that input, in the order of its head's rows."""
+    """All priors of a network with that input, in the order of its head's rows.
+
+    Raises FatalError for more than any network has.
+    """
+    finest = min(rule.strides) if isinstance(rule, SsdAnchors) else 2**rule.min_level
+    if math.ceil(height / finest) * math.ceil(width / finest) > MOST_CELLS:
+        raise FatalError(
+            f"output.anchors: a grid with a cell every {finest} pixels of {width} x {height} has "
+            f"more than {MOST_CELLS} cells: no network has"
+        )
     match rule:
         case SsdAnchors():
             return _ssd(rule, height, width)

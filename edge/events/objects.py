@@ -1,7 +1,7 @@
 """Tracks over time -> Events: every object's own story, with the zones it walks through."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any, Protocol
 
@@ -41,6 +41,11 @@ class Locate(Protocol):
         """Whether a track has been where its story counts."""
         ...
 
+    @property
+    def unsettled(self) -> bool:
+        """Whether the next frames decide where somebody is."""
+        ...
+
 
 @dataclass(slots=True)
 class _Object:
@@ -77,7 +82,7 @@ class ObjectEvents:
 
     @property
     def busy(self) -> bool:
-        """Whether an object is unseen or not yet sure: then every frame counts."""
+        """Whether an object is unseen, or neither it nor its place is sure: every frame counts."""
         return self._busy
 
     def update(self, frame: Frame, detections: tuple[Detection, ...]) -> tuple[Event, ...]:
@@ -100,6 +105,7 @@ class ObjectEvents:
                 events += self._tell(known, frame, rule)
         self._boxes = tuple(track.box for track in tracks)
         self._busy = not all(t.seen and not self._votes(t.number) for t in tracks)
+        self._busy |= self._places.unsettled
         return tuple(events)
 
     def _votes(self, number: int) -> bool:
@@ -109,7 +115,8 @@ class ObjectEvents:
         """Nothing moved since the last look: what held still holds."""
         rules = self._rules.at(frame.unix_s)
         events: list[Event] = []
-        changes = self._places.update(frame, self._follow.hold(frame))
+        unseen = tuple(replace(track, seen=False) for track in self._follow.hold(frame))
+        changes = self._places.update(frame, unseen)
         for known in self._objects.values():
             if known.story.last is not None and known.story.missed == 0:
                 known.story.last = moment(frame)
@@ -131,10 +138,9 @@ class ObjectEvents:
             if not ready or resting < rule.cooldown_s:
                 return []
             story.number = next(self._numbers)
-            events.append(
-                story.tell("start", frame, change="appeared", **self._where(known, frame))
-            )
-            known.untold = [c for c in known.untold if c.what == "crossed"]
+            where = self._where(known, frame)
+            events.append(story.tell("start", frame, change="appeared", **where))
+            known.untold = [c for c in known.untold if _still_news(c, where["zones"])]
         for change in known.untold:
             details = {"change": change.what, "place": change.place, "direction": change.direction}
             events.append(story.tell("update", frame, **details, **self._where(known, frame)))
@@ -166,3 +172,8 @@ class ObjectEvents:
         cut = box.cut()
         area = (cut.x_max - cut.x_min) * (cut.y_max - cut.y_min)
         return rule.min_area <= area <= rule.max_area
+
+
+def _still_news(change: Change, zones: dict[str, float]) -> bool:
+    """What came before the start was told and its zones do not say: crossings, and who stayed."""
+    return change.what == "crossed" or (change.what == "stayed" and change.place in zones)

@@ -1,7 +1,8 @@
 """When a label's story starts, is told again and ends; by day and by night."""
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, tzinfo
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,25 +48,69 @@ class Profile:
         return minute >= self.from_minute or minute < self.until_minute
 
 
-@dataclass(frozen=True, slots=True)
 class RuleBook:
-    """Every label's rule at any time; labels without a rule make no events."""
+    """Every label's rule at any time, and the one place where a threshold changes while running.
 
-    always: dict[str, Rule]
-    """Where no profile holds."""
-    profiles: tuple[Profile, ...] = ()
-    """The first that covers a moment holds."""
+    Labels without a rule make no events.
+    """
+
+    def __init__(
+        self,
+        always: dict[str, Rule],
+        profiles: tuple[Profile, ...] = (),
+        leave_share: float = 0.75,
+        zone: tzinfo | None = None,
+    ) -> None:
+        """`always` holds where no profile does; the first profile that covers a moment holds.
+
+        `leave_share` of a new enter threshold is its leave threshold; profiles go by the hours
+        of `zone` (None: the system's).
+        """
+        self.always = always
+        self.profiles = profiles
+        self.leave_share = leave_share
+        self._zone = zone
 
     def at(self, unix_s: float) -> dict[str, Rule]:
         """The rules that hold at that moment, by label."""
         if not self.profiles:
             return self.always
-        moment = datetime.fromtimestamp(unix_s).astimezone()
+        moment = datetime.fromtimestamp(unix_s, self._zone).astimezone(self._zone)
         minute = moment.hour * 60 + moment.minute
         return next((p.rules for p in self.profiles if p.covers(minute)), self.always)
 
     @property
     def labels(self) -> tuple[str, ...]:
         """Every label that has a rule at some time."""
-        books = (self.always, *(profile.rules for profile in self.profiles))
-        return tuple(dict.fromkeys(label for rules in books for label in rules))
+        return tuple(dict.fromkeys(label for rules in self._hours() for label in rules))
+
+    def least(self, label: str, key: Literal["enter", "leave"]) -> float:
+        """The lowest such threshold of the day: a tracker follows what any hour may want."""
+        rules = (rules[label] for rules in self._hours() if label in rules)
+        return min((getattr(rule, key) for rule in rules), default=1.0)
+
+    def set_threshold(self, label: str, enter: float, leave: float | None = None) -> None:
+        """From now on, at every time of the day at which the label has a rule.
+
+        Raises KeyError for a label without a rule, ValueError for a leave above enter.
+        """
+        leave = self.leave_share * enter if leave is None else leave
+        if leave > enter:
+            raise ValueError("leave: expected at most enter")
+        if label not in self.labels:
+            raise KeyError(label)
+        self.always = _changed(self.always, label, enter, leave)
+        self.profiles = tuple(
+            replace(profile, rules=_changed(profile.rules, label, enter, leave))
+            for profile in self.profiles
+        )
+
+    def _hours(self) -> tuple[dict[str, Rule], ...]:
+        return (self.always, *(profile.rules for profile in self.profiles))
+
+
+def _changed(rules: dict[str, Rule], label: str, enter: float, leave: float) -> dict[str, Rule]:
+    """A copy, since another thread may be reading these."""
+    if label not in rules:
+        return rules
+    return rules | {label: replace(rules[label], enter=enter, leave=leave)}

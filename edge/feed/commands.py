@@ -57,7 +57,7 @@ class Threshold(Command):
     label: str
     enter: Annotated[float, Field(ge=0, le=1)]
     leave: Annotated[float, Field(ge=0, le=1)] | None = None
-    """None: 0.75 * enter."""
+    """None: 0.75 * enter, for a detector 0.5 * enter, as at the start."""
 
 
 class Snapshot(Command):

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from edge.decode import open_decode
+from edge.decode import anchors, open_decode
 from edge.decode.boxes import Floats, corners, iou, suppress, to_frame
 from edge.errors import FatalError
-from edge.head import Nms
+from edge.head import Nms, SsdAnchors
 from edge.model import Contract
 from edge.preprocess import Preprocess
 from edge.types import Detection, Fit, TensorSpec
@@ -227,3 +227,11 @@ def test_a_letterboxed_square_is_found_where_it_is(size: tuple[int, int]) -> Non
     pixel = np.array([fit.x_span, fit.y_span] * 2) / 64
     expected = np.array([left / width, top / height, right / width, bottom / height])
     assert np.all(np.abs(to_frame(seen, fit)[0] - expected) <= pixel)
+
+
+def test_encodings_beyond_all_sizes_stay_numbers() -> None:
+    """What an untrained or a broken head may say: boxes as large as you like, but finite."""
+    rule = SsdAnchors()
+    priors = np.array([[0.5, 0.5, 0.1, 0.1]], np.float32)
+    huge = np.array([[0.0, 0.0, 1e4, 1e4]], np.float32)
+    assert np.isfinite(anchors.decode(huge, priors, rule)).all()

@@ -3,6 +3,7 @@
 import json
 from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -104,6 +105,62 @@ def test_a_night_profile_holds_past_midnight() -> None:
         seen = Frame(PIXELS, second, evening + second, second)
         told += tracker.update(seen, (Detection("car", 0.9),))
     assert [(e.kind, e.unix_s - evening) for e in told] == [("start", 1), ("end", 10)]
+
+
+def test_profiles_keep_the_hours_of_the_site_whatever_the_system_says() -> None:
+    night = Profile(21 * 60, 6 * 60, {"person": Rule(0.9, 0.8)})
+    tokyo = ZoneInfo("Asia/Tokyo")
+    book = RuleBook({"person": RULE}, (night,), zone=tokyo)
+    at = {h: book.at(datetime(2026, 6, 1, h, tzinfo=tokyo).timestamp()) for h in (5, 6, 20, 21)}
+    assert [rules["person"].enter for rules in at.values()] == [0.9, 0.6, 0.6, 0.9]
+
+
+def test_a_threshold_that_changes_holds_at_every_hour_and_keeps_the_leave_share() -> None:
+    night = Profile(21 * 60, 6 * 60, {"person": Rule(0.9, 0.8, confirm=7)})
+    book = RuleBook({"person": RULE, "car": RULE}, (night,), leave_share=0.5)
+    book.set_threshold("person", 0.3)
+    for hour in (12, 23):
+        rule = book.at(datetime(2026, 6, 1, hour).timestamp())["person"]
+        assert (rule.enter, rule.leave) == (0.3, 0.15)
+    assert rule.confirm == 7, "the rest of the profile's rule stays"
+    assert book.least("person", "enter") == 0.3 and book.least("person", "leave") == 0.15
+    assert book.at(datetime(2026, 6, 1, 23).timestamp()).keys() == {"person"}, "no car by night"
+    assert book.always["car"] is RULE
+    book.set_threshold("person", 0.8, 0.7)
+    assert book.least("person", "leave") == 0.7
+
+
+def test_a_threshold_that_cannot_be_is_refused_and_changes_nothing() -> None:
+    book = RuleBook({"person": RULE})
+    with pytest.raises(ValueError, match="leave"):
+        book.set_threshold("person", 0.5, 0.6)
+    with pytest.raises(KeyError):
+        book.set_threshold("cat", 0.5)
+    assert book.always == {"person": RULE}
+
+
+def test_a_tracker_follows_a_threshold_that_changes_while_it_runs() -> None:
+    book = RuleBook({"person": RULE})
+    tracker = EventTracker(book)
+    unsure = (Detection("person", 0.5),)
+    assert [e for k in range(5) for e in tracker.update(frame(k), unsure)] == []
+    book.set_threshold("person", 0.45)
+    assert [e.kind for k in range(5, 9) for e in tracker.update(frame(k), unsure)] == ["start"]
+
+
+def test_it_is_busy_while_a_label_may_start_or_end() -> None:
+    """What the motion gate asks: then every frame is looked at."""
+    tracker = EventTracker(RuleBook({"person": RULE}))
+    busy = []
+    for second, score in enumerate([0.1, 0.9, 0.9, 0.9, 0.1, 0.9, 0.1, 0.1, 0.1, 0.1]):
+        tracker.update(frame(second), (Detection("person", score),))
+        busy.append(tracker.busy)
+    assert busy == [False, True, False, False, True, False, True, True, False, False]
+
+
+def test_the_score_of_a_story_is_its_best() -> None:
+    _, end = run([0.7, 0.95, 0.6, 0.5])
+    assert end.score == 0.95
 
 
 def test_what_holds_while_nothing_moves_goes_on() -> None:

@@ -309,3 +309,18 @@ def ended(told: payloads.EventPayload) -> payloads.EventPayload:
     """Through JSON, as the feed does it."""
     end = payloads.ended_later(told.to_json(), "c", 30.5, 0.0)
     return payloads.EventPayload.model_validate_json(json.dumps(end))
+
+
+def test_a_commit_that_returned_is_on_the_disk(book: Journal) -> None:
+    """SQLite's synchronous=FULL is 2: what a power cut leaves was measured with it."""
+    assert book._db.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert book._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_room_is_made_rarely_and_no_more_than_needed(tmp_path: Path) -> None:
+    book = Journal(tmp_path / "field.outbox", OutboxConfig(max_bytes=65_536))
+    for seq in range(1, 80):
+        book.append([entry(seq, size=1000)])
+    book.trim()
+    assert 0.8 * 65_536 <= book.bytes <= 0.9 * 65_536
+    book.close()

@@ -54,6 +54,16 @@ def test_with_crop_the_model_sees_where_it_moved() -> None:
     assert first.x_max - first.x_min == pytest.approx(0.5) == first.y_max - first.y_min
 
 
+def test_with_crop_the_model_sees_whom_it_knows_too() -> None:
+    gate = MotionGate(MotionRule(crop=True))
+    gate(frame(scene(seed=1), 0.0), False, ())
+    known = Box(0.0, 0.1, 0.1, 0.4)
+    where = gate(frame(scene(200, seed=2), 0.1), False, (known,))
+    assert where is not None
+    assert where.x_min <= known.x_min and where.y_min <= known.y_min
+    assert where.x_max >= 230 / 320
+
+
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=2, max_size=6))
 def test_a_window_holds_its_boxes_and_lies_in_the_frame(points: list[tuple[float, float]]) -> None:
     boxes = tuple(Box(x, y, min(1, x + 0.1), min(1, y + 0.2)) for x, y in points)

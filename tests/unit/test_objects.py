@@ -62,11 +62,11 @@ def test_a_walk_through_a_zone_and_over_a_line() -> None:
     stories = objects(places=Places((Zone("left", LEFT),), (line,)))
     events = run(stories, *[(person(0.1 + 0.02 * k),) for k in range(40)])
     assert brief(events) == [
-        ("start", "appeared", None), ("update", "left", "left"), ("update", "crossed", "middle"),
+        ("start", "appeared", None), ("update", "crossed", "middle"), ("update", "left", "left"),
         ("end", "gone", None),
     ]  # fmt: skip
     assert events[0].zones == {"left": pytest.approx(0.1)}
-    assert events[1].zones == {} and events[2].direction == "forward"
+    assert events[1].direction == "forward" and events[2].zones == {}
 
 
 def test_filters_by_size_duration_and_zone() -> None:
@@ -83,6 +83,59 @@ def test_filters_by_size_duration_and_zone() -> None:
     assert brief(run(objects(places=required), *[(person(0.3),)] * 30))[0] == (
         "start", "appeared", None,
     )  # fmt: skip
+
+
+def test_a_required_zone_keeps_nobody_quiet_whom_it_is_not_for() -> None:
+    gate = Places((Zone("left", LEFT, labels=("car",), required=True),))
+    told = run(objects(places=gate), *[(person(0.8),)] * 10)
+    assert [event.kind for event in told] == ["start", "end"]
+
+
+def test_who_stayed_before_the_start_is_told_with_the_start() -> None:
+    """A minimum duration or a cool-down may hold a start back for longer than `stay_s`."""
+    places = Places((Zone("left", LEFT, stay_s=2),))
+    told = run(objects(Rule(0.5, 0.25, min_duration_s=3), places), *[(person(0.3),)] * 50)
+    assert brief(told) == [
+        ("start", "appeared", None), ("update", "stayed", "left"), ("end", "gone", None),
+    ]  # fmt: skip
+    places = Places((Zone("left", LEFT, stay_s=1),))
+    gone = [*[(person(0.3),)] * 20, *[(person(0.3 + 0.02 * k),) for k in range(20)]]
+    told = run(objects(Rule(0.5, 0.25, min_duration_s=3.5), places), *gone)
+    assert ("update", "stayed", "left") not in brief(told), "it has left meanwhile"
+
+
+def test_who_crossed_before_the_start_is_told_with_the_start_and_only_then() -> None:
+    """Where it was before is in the start's zones; a crossing is nowhere else."""
+    line = Line("middle", (0.5, 1.0), (0.5, 0.0))
+    places = Places((Zone("left", LEFT),), (line,))
+    walk = [(person(0.3 + 0.02 * k),) for k in range(30)]
+    told = run(objects(Rule(0.5, 0.25, min_duration_s=2), places), *walk)
+    assert brief(told) == [
+        ("start", "appeared", None), ("update", "crossed", "middle"), ("end", "gone", None),
+    ]  # fmt: skip
+
+
+def test_it_is_busy_while_somebody_is_unseen_or_not_yet_sure() -> None:
+    """What the motion gate asks: then every frame is looked at."""
+    stories = objects()
+    busy = []
+    for number, found in enumerate([1, 1, 1, 1, 0, 1, 0, 0]):
+        stories.update(frame(number / 10), (person(0.5),) * found)
+        busy.append(stories.busy)
+    assert busy == [True, True, False, False, True, False, True, True]
+
+
+def test_a_picture_that_is_held_is_no_second_witness() -> None:
+    """One trembling box at a zone's edge, then nothing moves: it has not entered."""
+    stories = objects(places=Places((Zone("left", LEFT),)))
+    told = [e for k in range(5) for e in stories.update(frame(k / 10), (person(0.505),))]
+    told += stories.update(frame(0.5), (person(0.495),))
+    assert stories.busy, "the next frames decide"
+    told += [event for k in range(6, 20) for event in stories.hold(frame(k / 10))]
+    assert brief(told) == [("start", "appeared", None)]
+    told += [e for k in range(20, 23) for e in stories.update(frame(k / 10), (person(0.49),))]
+    assert brief(told)[1:] == [("update", "entered", "left")]
+    assert not stories.busy
 
 
 def test_updates_come_on_a_slow_schedule() -> None:

@@ -4,6 +4,7 @@ from typing import Literal
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 
 from edge.errors import FatalError
 from edge.model import InputContract
-from edge.preprocess import LETTERBOX_GREY, Preprocess
+from edge.preprocess import LETTERBOX_GREY, Preprocess, check_range
 from edge.types import Image, TensorSpec
 
 RESIZES: tuple[Literal["stretch", "letterbox", "crop"], ...] = ("stretch", "letterbox", "crop")
@@ -110,3 +111,50 @@ def test_means_that_do_not_fit_the_colours_are_refused(
     wrong = (1.0, 2.0)
     with pytest.raises(ValidationError, match=rf"mean: expected 1 .*for {color}, got 2"):
         InputContract(width=4, height=4, color=color, mean=wrong)
+
+
+@settings(deadline=None)
+@given(st.integers(4, 40), st.integers(4, 40), st.integers(0, 99))
+def test_pixels_are_scaled_between_their_neighbours(height: int, width: int, seed: int) -> None:
+    """Bilinear with half-pixel centres, as tf.image.resize and Keras' Resizing have it."""
+    contract = InputContract(width=16, height=16, color="bgr", std=(1,))
+    image = noise(height, width, seed)
+    tensor, _ = Preprocess(contract, spec((1, 16, 16, 3), np.float32))(image)
+    rows, columns = along(height), along(width)
+    right = np.einsum("rh,hwc,sw->rsc", rows, image.astype(np.float64), columns)
+    assert np.abs(tensor[0] - right).max() <= 1.0
+
+
+def along(side: int) -> npt.NDArray[np.float64]:
+    """(16, side): how much of each pixel each of 16 new ones is made of."""
+    at = np.clip((np.arange(16) + 0.5) * side / 16 - 0.5, 0, side - 1)
+    low = np.minimum(at.astype(int), side - 2)
+    weights = np.zeros((16, side))
+    weights[np.arange(16), low] = 1 - (at - low)
+    weights[np.arange(16), low + 1] += at - low
+    return weights
+
+
+@pytest.mark.parametrize(("mean", "std", "says"), [
+    ((0.0,), (1.0,), "99% lie outside"), ((0.0,), (255.0,), ""), ((127.5,), (127.5,), ""),
+    ((103.9, 116.8, 123.7), (1.0,), "lie outside"),
+])  # fmt: skip
+def test_a_normalization_of_another_range_is_refused(
+    mean: tuple[float, ...], std: tuple[float, ...], says: str
+) -> None:
+    """A network quantized for -1..1, as the SSDs are: with pixels as they are, all is white."""
+    contract = InputContract(width=4, height=4, mean=mean, std=std)
+    tensor = spec((1, 4, 4, 3), np.uint8, 1 / 128, 128)
+    if not says:
+        check_range(contract, tensor)
+        return
+    with pytest.raises(FatalError, match=says) as caught:
+        check_range(contract, tensor)
+    assert "-1..1 fits it" in str(caught.value)
+
+
+def test_a_normalization_that_leaves_few_values_is_refused() -> None:
+    contract = InputContract(width=4, height=4, mean=(0,), std=(255,))
+    with pytest.raises(FatalError, match=r"2 values are left: .*: none fits it"):
+        check_range(contract, spec((1, 4, 4, 3), np.int8, 1.0, -128))
+    check_range(contract, spec((1, 4, 4, 3), np.float32))

@@ -91,3 +91,19 @@ def test_a_label_without_a_box_is_drawn_too() -> None:
     picture = frame(0).image
     drawn = draw(picture, event("start", 0))
     assert not np.array_equal(drawn, picture) and drawn.shape == picture.shape
+
+
+def test_a_story_that_starts_after_another_ended_keeps_the_clip_open(tmp_path: Path) -> None:
+    """Within the post-roll: the clip goes on to the end of the second one."""
+    config = RecordConfig(clips=True, pre_roll_s=1.0, post_roll_s=2.0, free_mb=0.0)
+    told = {
+        50: (event("start", 5, 1),), 60: (event("end", 6, 1),),
+        70: (event("start", 7, 2),), 120: (event("end", 12, 2),),
+    }  # fmt: skip
+    (clip,) = play(config, tmp_path, told)
+    film = cv2.VideoCapture(str(clip))
+    count = 0
+    while film.read()[0]:
+        count += 1
+    film.release()
+    assert abs(count - (10 + 70 + 20 + 1)) <= 2

@@ -12,8 +12,10 @@ from edge.decode import Classify
 from edge.errors import FatalError
 from edge.model import Golden
 from edge.preprocess import Preprocess
+from edge.runtime import verify
 from edge.runtime.litert import LiteRt
 from edge.runtime.runtime import open_runtime
+from edge.types import Tensor, TensorSpec
 
 
 def test_the_reference_model_reaches_its_stated_accuracy(vww: Path, testdata: Path) -> None:
@@ -76,3 +78,42 @@ def test_models_that_litert_refuses_are_named_with_its_reason(
         LiteRt(str(path), path.read_bytes(), threads=1)
     assert name in str(caught.value) and reason in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+class Fixed:
+    """An interpreter of two outputs that always answers the same."""
+
+    inputs: tuple[TensorSpec, ...] = (TensorSpec("image", (1, 4, 4, 3), np.dtype(np.int8), 1.0),)
+    outputs: tuple[TensorSpec, ...] = (
+        TensorSpec("boxes", (1, 2, 4), np.dtype(np.int8), 0.1),
+        TensorSpec("scores", (1, 2, 3), np.dtype(np.int8), 0.1),
+    )
+
+    def __init__(self, boxes: int, scores: int) -> None:
+        self._answers = (np.full((1, 2, 4), boxes, np.int8), np.full((1, 2, 3), scores, np.int8))
+
+    def infer(self, tensor: Tensor) -> tuple[Tensor, ...]:  # noqa: ARG002
+        return self._answers
+
+    def invoke(self) -> None: ...
+
+
+def test_golden_vectors_hold_every_output() -> None:
+    """A delegate whose boxes are right and whose scores are not is refused."""
+    inputs = np.zeros((2, 4, 4, 3), np.int8)
+    boxes, scores = np.ones((2, 2, 4), np.int8), np.full((2, 2, 3), 100, np.int8)
+    whole = Golden(inputs, boxes, (scores,))
+    verify.replay(Fixed(1, 100), whole)
+    with pytest.raises(FatalError, match="228 quantisation steps"):
+        verify.replay(Fixed(1, -128), whole)
+    with pytest.raises(FatalError, match="shape"):
+        verify.replay(Fixed(1, 100), Golden(inputs, boxes, (scores[:, :1],)))
+    with pytest.raises(FatalError, match="3 outputs, the model has 2"):
+        verify.replay(Fixed(1, 100), Golden(inputs, boxes, (scores, scores)))
+
+
+def test_golden_vectors_of_one_output_are_known_not_to_be_all() -> None:
+    """Files of earlier versions: what they leave out is compared with the CPU."""
+    older = Golden(np.zeros((1, 4, 4, 3), np.int8), np.ones((1, 2, 4), np.int8))
+    assert not verify.covers(older, Fixed(1, 100))
+    assert verify.covers(Golden(older.inputs, older.outputs, (older.outputs,)), Fixed(1, 100))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.track import Tracker, TrackRule, match
+from edge.track import Tracker, TrackRule, kalman, match
 from edge.track.kalman import Rows
 from edge.types import Box, Detection, Frame, Track
 from tests.benchmarks.scene import play
@@ -63,6 +63,21 @@ def test_whoever_walks_out_of_the_frame_is_given_up_sooner() -> None:
     assert [len(tracks) for tracks in told] == [1] * 14 + [0] * 6
 
 
+def test_a_box_seen_twice_is_given_up_sooner_than_one_that_is_known() -> None:
+    """A false alarm has one or two sightings; half a second is patience enough for it."""
+    told = run([(person(0.5),)] * 2 + [()] * 10)
+    assert [len(tracks) for tracks in told] == [1] * 6 + [0] * 6
+    told = run([(person(0.5),)] * 3 + [()] * 10)
+    assert [len(tracks) for tracks in told] == [1] * 13
+
+
+def test_what_turns_up_nearby_in_another_size_is_another() -> None:
+    """Out of touch, a box must be like the one that went: a bird is no walker."""
+    near = Detection("person", 0.9, Box(0.6, 0.45, 0.63, 0.54))
+    assert numbers(run([(person(0.5),), (near,)], fps=2)) == {1, 2}
+    assert numbers(run([(person(0.5),), (person(0.615),)], fps=2)) == {1}
+
+
 def test_unsure_detections_continue_a_track_but_begin_none() -> None:
     assert numbers(run([(person(0.5, score=0.4),)] * 10)) == set()
     told = run([(person(0.5),)] * 3 + [(person(0.5, score=0.3),)] * 30)
@@ -115,6 +130,31 @@ def test_the_exact_scene_has_few_wrong_identities(seed: int) -> None:
 
 def rows(boxes: Iterable[Box]) -> Rows:
     return np.array([astuple(box) for box in boxes], np.float64).reshape(-1, 4)
+
+
+@given(st.lists(st.tuples(st.floats(0.01, 2), st.floats(0.2, 0.8)), min_size=1, max_size=12))
+def test_the_filter_is_the_textbooks(steps: list[tuple[float, float]]) -> None:
+    """One number of one box, with matrices: x = F x, P = F P F' + Q; then the Kalman update."""
+    size = 0.1
+    boxes = kalman.appear(np.array([[0.5, 0.5, size, size]]))
+    state = np.array([0.5, 0.0])
+    spread = np.diag([(kalman.MEASURED * size) ** 2, (kalman.SPEED[0] * size) ** 2])
+    for seconds, seen in steps:
+        size = max(float(boxes.place[0, 2]), 1e-4)
+        move = np.array([[1.0, seconds], [0.0, 1.0]])
+        push = np.array([seconds**2 / 2, seconds]) * kalman.ACCELERATION[0] * size
+        state, spread = move @ state, move @ spread @ move.T + np.outer(push, push)
+        kalman.predict(boxes, seconds)
+        found = np.array([[seen, 0.5, 0.1, 0.1]])
+        gain = spread[:, 0] / (spread[0, 0] + (kalman.MEASURED * 0.1) ** 2)
+        state = state + gain * (seen - state[0])
+        spread = spread - np.outer(gain, spread[0])
+        kalman.correct(boxes, np.array([0]), found)
+        ours = (boxes.place[0, 0], boxes.speed[0, 0])
+        assert ours == pytest.approx(tuple(state), rel=1e-6, abs=1e-9)
+        variances = (boxes.place_var[0, 0], boxes.cross_var[0, 0], boxes.speed_var[0, 0])
+        expected = (spread[0, 0], spread[0, 1], spread[1, 1])
+        assert variances == pytest.approx(expected, rel=1e-6, abs=1e-12)
 
 
 DETECTIONS = st.lists(

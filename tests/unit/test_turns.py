@@ -63,3 +63,20 @@ def test_an_error_passes_the_turn_on() -> None:
         pass
     with turns:
         pass
+
+
+def test_the_first_to_wait_is_the_first_to_go() -> None:
+    turns, order = Turns(), list[int]()
+
+    def work(number: int) -> None:
+        with turns:
+            order.append(number)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    with turns:
+        for thread in threads:
+            thread.start()
+            time.sleep(0.02)
+    for thread in threads:
+        thread.join()
+    assert order == [0, 1, 2, 3]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.types import Box, Change, Detection, Frame, Track
+from edge.types import Box, Change, Detection, Frame, Image, Track
 from edge.zones import Line, Places, Point, Ring, Zone, inside, on_edge, segments_cross, side
 
 SQUARE: Ring = ((0.2, 0.2), (0.8, 0.2), (0.8, 0.8), (0.2, 0.8))
@@ -28,8 +28,8 @@ def walk(places: Places, *points: tuple[float, float]) -> list[Change]:
     return told
 
 
-def frame(at_s: float) -> Frame:
-    return Frame(PIXELS, mono_s=at_s, unix_s=at_s, arrived_s=at_s)
+def frame(at_s: float, pixels: Image = PIXELS) -> Frame:
+    return Frame(pixels, mono_s=at_s, unix_s=at_s, arrived_s=at_s)
 
 
 @pytest.mark.parametrize(
@@ -95,6 +95,88 @@ def distance(ring: Ring, point: Point) -> list[float]:
 @given(POINT, POINT, POINT, POINT)
 def test_segments_cross_the_same_both_ways(a: Point, b: Point, c: Point, d: Point) -> None:
     assert segments_cross(a, b, c, d) == segments_cross(b, a, c, d) == segments_cross(a, b, d, c)
+
+
+def test_a_corner_on_a_line_is_met_from_both_sides() -> None:
+    """(0.1, 0.05) lies on the way from (0.05, 0) to (0.55, 0.5), but not in floating point."""
+    a, b, c, d = (0.05, 0.0), (0.55, 0.5), (0.0, 0.0), (0.1, 0.05)
+    assert segments_cross(a, b, c, d) and segments_cross(b, a, d, c)
+    assert segments_cross(*(tuple(1 - v for v in p) for p in (a, b, c, d)))  # type: ignore[arg-type]
+
+
+@given(POINT, POINT, POINT, POINT, st.sampled_from(["mirror", "turn", "wide", "small"]))
+def test_a_mirrored_turned_or_scaled_picture_has_the_same_crossings(
+    a: Point, b: Point, c: Point, d: Point, how: str
+) -> None:
+    def changed(point: Point) -> Point:
+        x, y = point
+        ways = {"mirror": (1 - x, y), "turn": (y, 1 - x), "wide": (x * 16 / 9, y)}
+        return ways.get(how, (x / 3, y / 3))
+
+    assert segments_cross(a, b, c, d) == segments_cross(*map(changed, (a, b, c, d)))
+
+
+@given(RINGS, POINT, st.sampled_from([1.0, 16 / 9, 0.5]))
+def test_a_zone_may_be_mirrored_turned_and_stretched(
+    ring: Ring, point: Point, aspect: float
+) -> None:
+    there = inside(zone(ring), point)
+    for change in (
+        lambda p: (1 - p[0], p[1]),
+        lambda p: (p[1], p[0]),
+        lambda p: (p[0] * aspect, p[1]),
+    ):
+        assert inside(zone(tuple(change(p) for p in ring)), change(point)) is there
+
+
+@pytest.mark.parametrize(("width", "height"), [(1920, 1080), (1080, 1920), (640, 640)])
+def test_a_margin_is_as_many_pixels_across_as_it_is_down(width: int, height: int) -> None:
+    """A box of 500 pixels: past a line, or out of a zone, 50 pixels after its edge."""
+    pixels = np.zeros((height, width, 3), np.uint8)
+    crossed: dict[str, float] = {}
+    for axis, line, half in (
+        ("x", Line("l", (0.5, 0.0), (0.5, 1.0)), ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))),
+        ("y", Line("l", (0.0, 0.5), (1.0, 0.5)), ((0.0, 0.0), (1.0, 0.0), (1.0, 0.5), (0.0, 0.5))),
+    ):
+        places = Places((Zone("half", half, anchor="center"),), (line_at_center(line),))
+        for step in range(-100, 100):
+            x = width / 2 + (step if axis == "x" else 0)
+            y = height / 2 + (step if axis == "y" else 0)
+            box = Box((x - 50) / width, (y - 250) / height, (x + 50) / width, (y + 250) / height)
+            track = Track(1, "person", 0.9, box, seen=True)
+            for change in places.update(frame(step, pixels), (track,)).get(1, ()):
+                crossed[f"{change.what} {axis}"] = step
+    for axis in "xy":
+        assert crossed[f"crossed {axis}"] == pytest.approx(50, abs=1)
+        assert crossed[f"left {axis}"] == pytest.approx(52, abs=1), "one frame more"
+
+
+def line_at_center(line: Line) -> Line:
+    return Line(line.name, line.start, line.end, anchor="center")
+
+
+def test_who_trembles_at_a_zones_edge_enters_once_and_stays() -> None:
+    places = Places((Zone("yard", SQUARE, stay_s=10),))
+    trembling = np.random.default_rng(1).normal(0.803, 0.008, 600)
+    told: list[Change] = []
+    for number, y in enumerate(trembling):
+        told += places.update(frame(number / 10), (feet(0.5, float(y)),)).get(1, ())
+    assert [change.what for change in told] == ["entered", "stayed"]
+
+
+def test_leaving_into_a_hole_takes_the_margin_too() -> None:
+    places = Places((zone(SQUARE, HOLE),))
+    assert walk(places, (0.3, 0.5), (0.3, 0.5), *[(0.41, 0.5)] * 3) == [Change("entered", "yard")]
+    assert walk(places, *[(0.5, 0.5)] * 2) == [Change("left", "yard")]
+
+
+def test_a_required_zone_is_required_of_its_own_labels() -> None:
+    gate = Zone("gate", SQUARE, labels=("person",), required=True)
+    places = Places((gate, Zone("road", SQUARE, labels=("truck",), required=True)))
+    for second in range(3):
+        places.update(frame(second), (feet(0.1, 0.1), feet(0.1, 0.1, 2, "car")))
+    assert not places.admitted(1), "a person has to come through the gate"
+    assert places.admitted(2), "nothing is required of a car"
 
 
 def test_entered_stayed_left_with_the_dwell() -> None:

@@ -93,3 +93,29 @@ def test_head_belongs_to_detectors(converter: Run, testdata: Path, tmp_path: Pat
     ran = converter("pack", source, *arguments)
     assert ran.returncode == 78
     assert "--head: describes a detector's outputs: add --task detect" in ran.stderr
+
+
+def test_a_normalization_that_saturates_every_pixel_is_refused(
+    converter: Run, testdata: Path, tmp_path: Path
+) -> None:
+    """With it, everything would be a kite."""
+    labels = testdata / "models/tflite-support/ssd_labelmap.txt"
+    source = testdata / SSD.relative_to(TESTDATA)
+    arguments = ("--task", "detect", "--labels", labels, "--normalize", "none")
+    ran = converter("pack", source, *arguments, "--out", tmp_path / "coco.tflite")
+    assert ran.returncode == 78
+    assert "-1..1 fits it" in ran.stderr.strip().splitlines()[-1]
+    assert not (tmp_path / "coco.tflite").exists()
+
+
+def test_a_damaged_file_is_not_inspected_with_success(converter: Run, tmp_path: Path) -> None:
+    whole = (Path(__file__).parents[3] / "models/person/model.tflite").read_bytes()
+    for content, says in (
+        (whole[:-40], "cut off at its end"),
+        (whole[:9000] + b"\xff" * 4 + whole[9004:], "damaged"),
+        (whole + b"more", "4 bytes follow its end"),
+    ):
+        (tmp_path / "person.tflite").write_bytes(content)
+        ran = converter("inspect", tmp_path / "person.tflite")
+        assert ran.returncode == 78, ran.stdout
+        assert says in ran.stderr and len(ran.stderr.strip().splitlines()) == 1
