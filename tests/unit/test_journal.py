@@ -324,3 +324,9 @@ def test_room_is_made_rarely_and_no_more_than_needed(tmp_path: Path) -> None:
     book.trim()
     assert 0.8 * 65_536 <= book.bytes <= 0.9 * 65_536
     book.close()
+
+
+def test_without_a_home_the_reason_names_the_key_to_set() -> None:
+    book, reason = open_journal(None, LIMITS)
+    assert "outbox.folder" in reason and "\n" not in reason
+    book.close()
