@@ -103,6 +103,7 @@ class Daemon:
         self._outlets.open(config)
         self._ways = self._outlets.ways
         self._feed = Feed(self._identity(), self._ways, self._says(), Clock())
+        self._feed.inherit()
         self._crew = Crew(self._looks, self._memory, self._feed)
         self._readers = Readers(self._crew)
         stages = Stages(

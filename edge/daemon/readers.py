@@ -10,7 +10,7 @@ from edge.events import RuleBook
 from edge.feed.commands import Commands
 from edge.feed.homeassistant import Announcer, Device
 from edge.feed.payloads import StatusPayload
-from edge.feed.ways import Ways, forget_others
+from edge.feed.ways import Ways
 
 
 class Readers:
@@ -28,10 +28,10 @@ class Readers:
         """From now on."""
         self._rules.clear()
         self._rules |= plan.books
-        if ways.client is not None:
-            forget_others(plan.config, ways.client)
-            if self._commands is not None:
-                self._commands.answer_on(ways.client)
+        if ways.retained is not None:
+            ways.retained.keep(plan.config)
+        if ways.client is not None and self._commands is not None:
+            self._commands.answer_on(ways.client)
         self._commands = ways.commands
         if ways.commands is not None and ways.outbox is not None:
             self._commander = Commander(ways.commands, self._crew.workers, self._rules, ways.outbox)

@@ -42,6 +42,7 @@ def report(parts: Parts, began_s: float) -> payloads.StatusPayload:
         ),
         sources={w.name: w.stats.status(w.source) for w in parts.crew.all},
         outbox=ways.outbox.status() if ways.outbox else None,
+        file=ways.file,
         dropped_messages=ways.client.dropped if ways.client else 0,
         clock_synced=kernel_synced(),
         temperature_c=heat.temperature_c,

@@ -9,7 +9,8 @@ from collections import deque
 from collections.abc import Callable
 
 from edge.feed import payloads
-from edge.feed.journal import Entry, Journal
+from edge.feed.entry import Entry
+from edge.feed.journal import Journal
 from edge.feed.message import Message
 from edge.feed.mqtt import MqttClient
 
@@ -69,7 +70,7 @@ class Delivery:
             self._ready.append(entry)
             self._taken = entry.seq
 
-    def move_to(self, journal: Journal) -> None:
+    def begin_anew(self, journal: Journal) -> None:
         """Another journal, because the old one is damaged: what it alone had is lost."""
         self.journal = journal
         self._behind = False
@@ -95,6 +96,11 @@ class Delivery:
     def unsent(self) -> tuple[Entry, ...]:
         """What is held in memory for the broker."""
         return tuple(self._ready)
+
+    @property
+    def owed(self) -> tuple[Entry, ...]:
+        """What the broker has not acknowledged, as far as it is held in memory."""
+        return (*(entry for entry in self._under_way.values() if entry is not None), *self._ready)
 
     @property
     def busy(self) -> bool:

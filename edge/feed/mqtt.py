@@ -114,9 +114,14 @@ class MqttClient:
     def __exit__(self, *_: object) -> None:
         _end(self._client)
 
-    def publish(self, message: Message) -> None:
-        """Say it now. While the broker is away only what is retained is kept, for its return."""
+    def publish(self, message: Message, first: bool = False) -> None:
+        """Say it now. While the broker is away only what is retained is kept, for its return.
+
+        `first`: only if nothing is retained on that topic yet that we said.
+        """
         with self._lock:
+            if first and message.topic in self._retained:
+                return
             if not self.fits(message):
                 log.warning(
                     "broker %s takes no %d bytes: %s", self.address, message.size, message.topic
