@@ -1,5 +1,7 @@
 """Checked commands -> what they do to the workers, the outbox and the configuration."""
 
+import logging
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -10,7 +12,12 @@ from edge.feed import commands
 from edge.feed.commands import Asked, Command, Commands, Thresholds
 from edge.feed.outbox import Outbox
 from edge.feed.payloads import StatusPayload
+from edge.text import shown
 
+log = logging.getLogger(__name__)
+
+STEP_S = 0.2
+"""After so long the daemon's other work comes first, however many commands wait."""
 LEAVE_SHARE = 0.75
 """The leave threshold, as a share of the enter threshold, where none is given."""
 
@@ -37,12 +44,17 @@ class Commander:
         `reload` raises the HedgerowError that a new configuration runs into.
         """
         anything = False
-        while (asked := self._asked.take()) is not None:
+        until_s = time.monotonic() + STEP_S
+        while time.monotonic() < until_s and (asked := self._asked.take()) is not None:
             anything = True
             try:
                 self._carry_out(asked, asked.command, report, reload)
             except HedgerowError as error:
                 asked.refuse(str(error))
+            except Exception as error:  # noqa: BLE001  no command may end the daemon
+                reason = shown(f"unexpected {type(error).__name__}: {error}")
+                log.error("command %s: %s; please report it", type(asked.command).__name__, reason)
+                asked.refuse(reason)
         return anything
 
     def _carry_out(
@@ -64,6 +76,8 @@ class Commander:
                     worker.snapshot(asked)
             case commands.Replay(from_seq=first, to_seq=last):
                 asked.done(events=self._outbox.replay(first, last))
+            case commands.Cancel():
+                asked.done(events=self._outbox.cancel_replays())
             case commands.Report():
                 asked.done(status=report(), thresholds=self._thresholds())
             case commands.Reload():

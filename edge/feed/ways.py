@@ -53,7 +53,8 @@ def open_ways(config: Config, json_lines: bool, mqtt: bool) -> Iterator[Ways]:
         path = None if embedded else journal_file.default_path(config.outbox, config.device)
         _forget_others(config, client)
         outbox = stack.enter_context(Outbox(path, config.outbox, client, Clock()))
-        yield Ways(client, outbox, Commands(config.device, client, Clock()), others)
+        commands = stack.enter_context(closing(Commands(config.device, client, Clock())))
+        yield Ways(client, outbox, commands, others)
 
 
 @contextmanager
