@@ -248,6 +248,8 @@ class Daemon:
             sources={worker.name: worker.stats.status(worker.source) for worker in workers},
             outbox=ways.outbox.status() if ways.outbox else None,
             dropped_messages=ways.client.dropped if ways.client else 0,
+            ignored_commands=ways.commands.ignored if ways.commands else 0,
+            denied=ways.client.denied if ways.client else (),
             clock_synced=kernel_synced(),
             temperature_c=self._vitals.heat.temperature_c,
             frame_share=self._vitals.share,

@@ -75,12 +75,8 @@ class _Open:
 
     asked: Asked
     ids: list[str]
-
-    def equals(self, command: Command) -> bool:
-        """Whether to carry out the one is to carry out the other."""
-        mine, unlike = self.asked.command, {"id", "expires"}
-        same = type(mine) is type(command)
-        return same and mine.model_dump(exclude=unlike) == command.model_dump(exclude=unlike)
+    meaning: tuple[str, str]
+    """Equal where to carry out the one is to carry out the other."""
 
 
 class Commands:
@@ -173,12 +169,13 @@ class Commands:
     def _join(self, name: str, command: Command) -> None:
         """Under the lock: with the same id, or with an equal one that waits, else at the end."""
         same = self._open.get((name, command.id)) if command.id else None
+        meaning = name, command.model_dump_json(exclude={"id", "expires"})
         if same is None:
             near = self._waiting if command.together else list(self._waiting)[-1:]
-            same = next((one for one in near if one.equals(command)), None)
+            same = next((one for one in near if one.meaning == meaning), None)
         if same is None:
             ids: list[str] = []
-            same = _Open(Asked(command, partial(self._conclude, name, ids)), ids)
+            same = _Open(Asked(command, partial(self._conclude, name, ids)), ids, meaning)
             self._waiting.append(same)
         same.ids.append(command.id)
         if command.id:

@@ -43,7 +43,7 @@ def command(kind: type[Kind], payload: bytes) -> Kind:
     if not isinstance(body, dict):
         raise Refused("expected a JSON object")
     try:
-        return kind.model_validate(body)
+        return kind.model_validate_json(text.strip() or "{}")
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         reason = first["msg"].removeprefix("Value error, ")
