@@ -3,6 +3,7 @@
 Used under the client's lock; only `acked` is called from elsewhere.
 """
 
+import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,8 +13,12 @@ from edge.feed.message import Message
 
 IN_FLIGHT = 100
 """Events sent and not yet acknowledged, at most; half of what a broker allows, if that is less."""
-OWED = 4000
+OWED, OWED_BYTES = 1000, 4_194_304
 """Messages that are not retained and wait for room, at most."""
+UNSURE = 1000
+"""Messages that need no acknowledgement and are not on the line yet, at most."""
+PRECEDENCE_S = 0.1
+"""How long an event that found no room is waited for, so that it gets the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +27,7 @@ class Sent:
 
     message: Message
     event: bool
-    """Whether it came by `send`: those keep a part of the room to themselves."""
+    """Whether it came by `send`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +48,10 @@ class Flight:
         self._acks: deque[tuple[int, str]] = deque()
         self._owed: dict[str | int, Message] = {}
         """By topic where it is retained: the latest replaces the one before."""
+        self._owed_bytes = 0
+        self._unsure: set[int] = set()
         self._numbers = count()
-        self._turned_away = False
+        self._turned_away_s = 0.0
 
     def __len__(self) -> int:
         return len(self._sent)
@@ -82,7 +89,8 @@ class Flight:
         """Forget what is under way."""
         self._sent.clear()
         self._acks.clear()
-        self._turned_away = False
+        self._unsure.clear()
+        self._turned_away_s = 0.0
 
     def owe(self, message: Message) -> bool:
         """Keep a message until there is room; False where too many wait already."""
@@ -90,31 +98,44 @@ class Flight:
             self._owed.pop(message.topic, None)
             self._owed[message.topic] = message
             return True
-        if len(self._owed) >= OWED:
+        if len(self._owed) >= OWED or self._owed_bytes + message.size > OWED_BYTES:
             return False
         self._owed[next(self._numbers)] = message
+        self._owed_bytes += message.size
         return True
 
     def next(self) -> Message | None:
         """The message that is to be sent now; None where none waits, or there is no room."""
         if not self._owed or not self._room_for_others():
             return None
-        return self._owed.pop(next(iter(self._owed)))
+        message = self._owed.pop(next(iter(self._owed)))
+        self._owed_bytes -= 0 if message.retain else message.size
+        return message
+
+    def room_for_unsure(self) -> bool:
+        """Whether one that needs no acknowledgement may be sent now."""
+        return len(self._unsure) < UNSURE
 
     def room_for_event(self) -> bool:
         """Whether an event may be sent now; where not, the next room is an event's."""
-        self._turned_away = len(self._sent) >= self.limit
-        return not self._turned_away
+        full = len(self._sent) >= self.limit
+        self._turned_away_s = time.monotonic() if full else 0.0
+        return not full
 
     def _room_for_others(self) -> bool:
+        if time.monotonic() - self._turned_away_s < PRECEDENCE_S:
+            return False
         if self.limit == 1:
-            return not self._sent and not self._turned_away
+            return not self._sent
         others = sum(not sent.event for sent in self._sent.values())
-        return len(self._sent) < self.limit and others < self.limit - self.window
+        return others < self.limit - self.window and len(self._sent) < self.limit
 
     def add(self, number: int, message: Message, event: bool = False) -> None:
         """A message is under way."""
-        self._sent[number] = Sent(message, event)
+        if message.qos == 0:
+            self._unsure.add(number)
+        else:
+            self._sent[number] = Sent(message, event)
 
     def acked(self, number: int, refusal: str) -> None:
         """The broker has a message. From any thread, without a lock; `settled` takes note."""
@@ -124,6 +145,7 @@ class Flight:
         """What was acknowledged since."""
         while self._acks:
             number, refusal = self._acks.popleft()
+            self._unsure.discard(number)
             sent = self._sent.pop(number, None)
             if sent is not None:
                 yield Ack(sent.message, refusal)

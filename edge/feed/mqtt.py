@@ -2,37 +2,35 @@
 
 import logging
 import os
+import select
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from threading import Event, Lock, Thread, Timer
+from collections.abc import Callable
+from threading import Thread, Timer
 from typing import Any
 
 from edge.config import MqttConfig
 from edge.errors import FatalError
 from edge.feed import access, bounded_client
 from edge.feed.access import REFUSALS, TOO_LARGE, UNANSWERED, UNSUPPORTED_VERSION
-from edge.feed.denied import Denied
 from edge.feed.endings import Endings
-from edge.feed.flight import Flight
-from edge.feed.log_rate import LogRate
 from edge.feed.message import Message
+from edge.feed.sending import Sender
 from edge.feed.subscriptions import Subscriptions
 
 log = logging.getLogger(__name__)
 
 RECEIVED = 2_097_152
 """Bytes of a packet that the daemon reads, at most: commands and its own retained messages."""
-ANSWER_S = 1.0
-"""How long a broker may take to answer MQTT 5's way of naming that bound, where it was never seen
-before: one that only speaks 3.1.1 may wait for the rest of what it takes for something else."""
+ANSWER_S = 2.0
+"""How long a broker may take to answer to MQTT 5's way of naming that bound, the first time: one
+that only speaks 3.1.1 may wait for the rest of what it takes for something else."""
 ANY = 65_535
 """Receive Maximum of a broker that names none."""
 
 
-class MqttClient:
+class MqttClient(Sender):
     """A connection that keeps itself up. `with` means: trying to be connected.
 
     Retained messages are remembered, the latest of each topic, and said again whenever the
@@ -56,28 +54,15 @@ class MqttClient:
         self._received_limit = received
         self.on_ack: Callable[[int, str], None] | None = None
         """Called under paho's lock with the number of a message, and why it was refused or ""."""
-        self.address = access.address(config.broker)
-        self.connected = Event()
-        self.connections = 0
-        """Counts them; within one of them, messages arrive in the order of `send`."""
-        self.dropped = 0
-        self.max_bytes = 0  # the largest message that the broker takes; 0: any
-        self.renewals = 0
-        """How often all that was under way was forgotten: `send` it again."""
-        self._denied = Denied(str(self.address))
+        super().__init__(access.address(config.broker))
         self._subscriptions = Subscriptions(self._denied)
         self._endings = Endings(str(self.address), client_id, self._denied, self._subscriptions)
-        self._log = LogRate(log)
         self._refusal = ""
         self._was_connected = False
         self._connected_s = 0.0
         self._away_logged = False
         self._unanswered = 0
         self._plain = False
-        self._lock = Lock()
-        self._due = False
-        self._retained: dict[str, Message] = {}
-        self._flight = Flight()
         self._client = self._make("3.1.1" if config.protocol == "3.1.1" else "5")
 
     def _make(self, protocol: str) -> bounded_client.BoundedClient:
@@ -106,11 +91,6 @@ class MqttClient:
         self._client.end()
 
     @property
-    def window(self) -> int:
-        """Messages of `send` that may wait for their acknowledgement."""
-        return self._flight.window
-
-    @property
     def denied(self) -> tuple[str, ...]:
         """Topics that the broker does not let this client publish on or read."""
         return self._denied.topics
@@ -119,89 +99,6 @@ class MqttClient:
     def refused(self) -> bool:
         """Whether the broker has refused this client for good."""
         return bool(self._refusal)
-
-    def publish(self, message: Message) -> None:
-        """Say it, as soon as the broker has room for it.
-
-        While the broker is away only what is retained is kept, for its return.
-        """
-        with self._held():
-            self._take(message)
-
-    def _take(self, message: Message) -> None:
-        if not self.fits(message):
-            self._log.warning(
-                "broker %s takes no %d bytes: %s", self.address, message.size, message.topic
-            )
-            self.dropped += 1
-            return
-        if message.topic in self._denied.aside:
-            self.dropped += 1
-            return
-        if message.retain:
-            self._retained[message.topic] = message
-            self._flight.owe(message)
-            if not message.payload:
-                del self._retained[message.topic]
-        elif not self.connected.is_set():
-            self.dropped += 1
-        elif message.qos == 0:
-            self._client.say(message)
-        elif not self._flight.owe(message):
-            self.dropped += 1
-
-    def send(self, message: Message, connection: int) -> int | None:
-        """Say it in that connection, in order; its number.
-
-        None where the connection is over, or the broker has no room for it now.
-        """
-        with self._held():
-            self._settle()
-            over = connection != self.connections or not self.connected.is_set()
-            if over or not self._flight.room_for_event():
-                return None
-            return self._put(message, event=True)
-
-    def fits(self, message: Message) -> bool:
-        """Whether the broker would take a message of this size."""
-        return not self.max_bytes or message.size <= self.max_bytes
-
-    @contextmanager
-    def _held(self) -> Iterator[None]:
-        """Under our lock, and afterwards what waits is sent."""
-        with self._lock:
-            yield
-        self._pump()
-
-    def _pump(self) -> None:
-        """Send what waits, as far as there is room. From any thread, even under paho's lock.
-
-        Whoever holds our lock meanwhile does it when he lets go of it.
-        """
-        self._due = True
-        while self._due and self._lock.acquire(blocking=False):
-            try:
-                self._due = False
-                self._settle()
-                while self.connected.is_set() and (message := self._flight.next()) is not None:
-                    self._put(message)
-            finally:
-                self._lock.release()
-
-    def _put(self, message: Message, event: bool = False) -> int | None:
-        number = self._client.say(message)
-        if number is not None:
-            self._flight.add(number, message, event)
-        elif not event:
-            self.dropped += 1
-        return number
-
-    def _settle(self) -> None:
-        for ack in self._flight.settled():
-            if ack.refusal:
-                self._denied.refuse(ack.message.topic, ack.refusal)
-            else:
-                self._denied.accept(ack.message.topic)
 
     def listen(self, topics: str, listener: Callable[[Message], None]) -> None:
         """What comes on such topics (`+` and `#` as in MQTT), QoS 1; called on paho's thread.
@@ -243,13 +140,6 @@ class MqttClient:
         except (OSError, AttributeError, ValueError):
             log.debug("the connection was gone before it could be cut")
 
-    @property
-    def pending(self) -> int:
-        """What is not acknowledged."""
-        with self._held():
-            self._settle()
-            return len(self._flight) + self._flight.owed
-
     def flush(self, timeout_s: float) -> int:
         """Wait for the acknowledgements; returns how many are still missing."""
         until_s = time.monotonic() + timeout_s
@@ -270,35 +160,32 @@ class MqttClient:
         self._log.info("broker %s connected, MQTT %s", self.address, self.protocol)
         self._was_connected, self._refusal, self._away_logged = True, "", False
         self._connected_s = time.monotonic()
+        if self._plain and self.protocol == "5":  # it speaks MQTT 5, and was only slow
+            self._plain = False
+            self._change_client("5")
+            return
         limits = (self.max_bytes, getattr(props, "MaximumPacketSize", 0))
         self.max_bytes = min((limit for limit in limits if limit), default=0)
         with self._held():
             self._begin(getattr(props, "ReceiveMaximum", ANY))
-
-    def _begin(self, room: int) -> None:
-        """Under the lock: what was under way is sent anew, by us and in its order, not by paho."""
-        self._client.drop_out_messages()
-        self.renewals += 1
-        self.connections += 1
-        again = self._flight.connected(room)
-        for message in self._retained.values():
-            if message.topic not in self._denied.aside:
-                self._flight.owe(message)
-        for message in again:
-            if message.topic not in self._retained and message.topic not in self._denied.aside:
-                self._flight.owe(message)
-        self.connected.set()
-        self._subscribe(self._subscriptions.wanted())
+            self._subscribe(self._subscriptions.wanted())
 
     def _opened(self, client: Any, _data: Any, line: Any) -> None:
         access.no_delay(line)
         if self.protocol == "5" and not self._plain and not self._was_connected:
-            timer = Timer(ANSWER_S, self._not_answered, (client,))
+            timer = Timer(ANSWER_S, self._not_answered, (client, line))
             timer.daemon = True
             timer.start()
 
-    def _not_answered(self, client: Any) -> None:
-        if client is self._client and not self._was_connected and not self._refusal:
+    def _not_answered(self, client: Any, line: Any) -> None:
+        """Ask again without naming a bound."""
+        try:
+            answered = bool(select.select([line], [], [], 0)[0])  # and we had no time to look
+        except (OSError, ValueError):
+            answered = True
+        known = client is not self._client or self._was_connected or self._refusal
+        if not answered and not known:
+            log.debug("broker %s: no answer to MQTT 5 with properties", self.address)
             self._plain = True
             self._unanswered = UNANSWERED - 1
             self._change_client("5")

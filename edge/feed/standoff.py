@@ -35,9 +35,11 @@ class Standoff:
 
         Returns whether the same happened too soon and too often for a bad line.
         """
-        again = lasted_s < SHORT_S and topic == self._topic
-        self._sudden, self._topic = (self._sudden + 1 if again else 1), topic
-        return again and self._sudden >= SUSPICIOUS
+        if lasted_s >= SHORT_S:
+            self._sudden = 0
+            return False
+        self._sudden, self._topic = (self._sudden + 1 if topic == self._topic else 1), topic
+        return self._sudden >= SUSPICIOUS
 
     def calm(self) -> None:
         """The broker was away: that is another story."""
