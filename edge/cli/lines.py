@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from edge.feed.reader import Received
+from edge.text import shown
 
 COLORS = {"start": "green", "update": "cyan", "end": "yellow", "online": "green", "offline": "red"}
 
@@ -14,26 +15,28 @@ def content(received: Received) -> dict[str, Any]:
     """The payload's JSON object; empty where it is none."""
     try:
         value = json.loads(received.payload)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 
 
 def line(received: Received) -> str | None:
-    """One line for an event or a change of availability; None for anything else."""
-    where = f"{received.device}/{received.source}".rstrip("/")
+    """One line for an event or a change of availability; None for anything else.
+
+    Anybody may publish there: nothing in it forges a line or moves the cursor.
+    """
+    where = shown(f"{received.device}/{received.source}".rstrip("/"))
     match received.kind:
         case "event":
             event = content(received)
             kind = str(event.get("event_type", "?"))
-            clock = str(event.get("time", ""))[11:23]
-            text = f"{clock}  {where}  {_color(kind)} {event.get('label', '?')}"
-            text += f" {event.get('score', 0):.2f}"
+            clock = shown(str(event.get("time", ""))[11:23])
+            text = f"{event.get('label', '?')} {_number(event.get('score')):.2f}"
             if event.get("place"):
                 text += f" {event.get('change')} {event['place']}"
             if kind == "end":
-                text += f" after {event.get('duration_s', 0):.1f} s"
-            return text
+                text += f" after {_number(event.get('duration_s')):.1f} s"
+            return f"{clock}  {where}  {_color(kind)} {shown(text)}"
         case "availability":
             return f"{'':12}  {where}  {_color(received.payload)}"
         case _:
@@ -46,7 +49,8 @@ def states(latest: dict[str, dict[str, Any]]) -> str:
     for name, state in sorted(latest.items()):
         where = _seen(name, state)
         if state.get("label"):
-            parts.append(click.style(f"{where}: {state['label']}", fg="green", bold=True))
+            label = shown(str(state["label"]))
+            parts.append(click.style(f"{where}: {label}", fg="green", bold=True))
         else:
             parts.append(click.style(f"{where}: nothing", dim=True))
     return "  ".join(parts)
@@ -56,10 +60,12 @@ def table(latest: dict[str, dict[str, Any]]) -> str:
     """The latest state payload of every source -> one line for each label that holds."""
     rows = [("source", "label", "score", "since")]
     for where, state in sorted(latest.items()):
-        held = state.get("labels") or [{"label": "nothing", "score": None, "since": ""}]
-        for one in held:
-            score = "" if one["score"] is None else f"{one['score']:.2f}"
-            rows.append((_seen(where, state), one["label"], score, one["since"]))
+        held = state.get("labels")
+        labels = [one for one in held if isinstance(one, dict)] if isinstance(held, list) else []
+        for one in labels or [{"label": "nothing"}]:
+            score = "" if one.get("score") is None else f"{_number(one['score']):.2f}"
+            label, since = shown(str(one.get("label", "?"))), shown(str(one.get("since", "")))
+            rows.append((_seen(where, state), label, score, since))
     widths = [max(len(row[n]) for row in rows) for n in range(4)]
     padded = ("  ".join(cell.ljust(widths[n]) for n, cell in enumerate(row)) for row in rows)
     return "\n".join(line.rstrip() for line in padded)
@@ -68,8 +74,13 @@ def table(latest: dict[str, dict[str, Any]]) -> str:
 def _seen(where: str, state: dict[str, Any]) -> str:
     """The source, with what is wrong with its view."""
     view = state.get("view") or "ok"
-    return where if view == "ok" else f"{where} ({view})"
+    return shown(where if view == "ok" else f"{where} ({view})")
+
+
+def _number(value: Any) -> float:
+    """What should be a number; 0 where it is none."""
+    return float(value) if isinstance(value, (int, float)) and abs(value) < 1e9 else 0.0
 
 
 def _color(word: str) -> str:
-    return click.style(word, fg=COLORS.get(word))
+    return click.style(shown(word, 40), fg=COLORS.get(word))
