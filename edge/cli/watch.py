@@ -32,7 +32,7 @@ COLUMNS = (
     "--since",
     type=click.IntRange(1, 2**63 - 1),
     metavar="SEQ",
-    help="First what the journal has from SEQ on.",
+    help="Replay events from the journal first, starting at SEQ.",
 )
 @click.option("--states", is_flag=True, help="A table of the states that hold now, and end.")
 @click.option("--json", "json_lines", is_flag=True, help="JSON lines: topic, time, payload.")
