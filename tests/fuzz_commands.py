@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter, deque
+from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -55,8 +55,8 @@ BROKER = "allow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages 100
 TOPIC = "hedgerow/field/command"
 AHEAD = 200
 """Commands that are sent and not yet acknowledged by the broker, at most."""
-WARM = 0.05
-"""The share of the commands after which memory is looked at."""
+WARM_S = 1.0
+"""How long after the first command memory is looked at."""
 ODD: tuple[Any, ...] = (
     None, True, 0, -1, 1e308, 2**31, 2**63, 2**64, -(2**63) - 1, 10**50, "", "x" * 300,
     "a\nb", "\x00",
@@ -147,7 +147,6 @@ class Seen:
 
     seqs: set[int] = field(default_factory=set)
     delays_s: list[float] = field(default_factory=list)
-    answers: Counter[bool] = field(default_factory=Counter)
     status: dict[str, Any] = field(default_factory=dict)
     last: Any = None
 
@@ -160,8 +159,6 @@ class Seen:
                 told += float(body["time"][19:23]) - time.timezone
                 self.delays_s.append(time.time() - told)
             self.seqs.add(body["seq"])
-        elif message.topic.endswith("/result"):
-            self.answers[json.loads(message.payload)["ok"]] += 1
         elif message.topic.endswith("field/status"):
             self.status = json.loads(message.payload)
 
@@ -169,11 +166,33 @@ class Seen:
 def reader(port: int, seen: Seen) -> paho.Client:
     client = paho.Client(CallbackAPIVersion.VERSION2, "reader")
     client.on_message = lambda _c, _d, message: seen.take(message)
-    topics = ("hedgerow/field/+/event", "hedgerow/field/command/+/result", "hedgerow/field/status")
+    topics = ("hedgerow/field/+/event", "hedgerow/field/status")
     client.on_connect = lambda c, *_: c.subscribe([(each, 1) for each in topics])
     client.connect("127.0.0.1", port)
     client.loop_start()
     return client
+
+
+class Answers:
+    """Counted by mosquitto_sub: in Python, who reads them all would be what is measured."""
+
+    def __init__(self, port: int, folder: Path) -> None:
+        self._path = folder / "answers"
+        self._file = self._path.open("wb")
+        topics = ("-t", f"{TOPIC}/+/result", "-q", "1")
+        self._reader = subprocess.Popen(
+            ["mosquitto_sub", "-p", str(port), *topics], stdout=self._file
+        )
+
+    def stop(self) -> None:
+        """No more are read."""
+        self._reader.terminate()
+        self._reader.wait()
+        self._file.close()
+
+    def count(self, what: bytes = b"\n") -> int:
+        """How many came, of all or of those."""
+        return self._path.read_bytes().count(what)
 
 
 def rss_mb(pid: int) -> float:
@@ -230,7 +249,10 @@ def _run(
         while len(seen.delays_s) < 20 and time.monotonic() < until_s:
             time.sleep(0.05)
         config.write_text("this is no TOML")
+        answers = Answers(broker.port, folder)
+        time.sleep(0.5)
         figures = _watched(broker.port, daemon, seen, (count, seed))
+        figures |= _answered(answers, seen, count)
     finally:
         daemon.terminate()
         figures_rc = daemon.wait(timeout=20)
@@ -259,22 +281,15 @@ def _watched(
     sender = subprocess.Popen([*command, "--count", str(count), "--seed", str(seed)])
     while sender.poll() is None:
         time.sleep(0.1)
-        if seen.answers.total() >= count * WARM:
+        if time.monotonic() - began_s > WARM_S:
             memory.append(rss_mb(daemon.pid))
     took_s = time.monotonic() - began_s
     delays_s = list(seen.delays_s)
-    until_s = time.monotonic() + 30
-    while seen.answers.total() < count and time.monotonic() < until_s:
-        time.sleep(0.1)
     memory.append(rss_mb(daemon.pid))
     return {
         "commands": count,
         "sender's exit status": sender.returncode,
         "seconds": round(took_s, 1),
-        "answered": seen.answers.total(),
-        "of those carried out": seen.answers[True],
-        "answers without room": seen.status["dropped_messages"],
-        "retained": seen.status["ignored_commands"],
         "latest event before, s": round(max(before_s, default=99.0), 3),
         "events meanwhile": len(delays_s),
         "median event after, s": round(median(delays_s), 3),
@@ -282,6 +297,19 @@ def _watched(
         "memory, MB": round(memory[0], 1),
         "memory more, MB": round(max(memory) - memory[0], 1),
         "alive": daemon.poll() is None,
+    }
+
+
+def _answered(answers: Answers, seen: Seen, count: int) -> dict[str, Any]:
+    until_s = time.monotonic() + 60
+    while answers.count() < count and time.monotonic() < until_s:
+        time.sleep(0.5)
+    answers.stop()
+    return {
+        "answered": answers.count(),
+        "of those carried out": answers.count(b'"ok":true'),
+        "answers without room": seen.status["dropped_messages"],
+        "retained": seen.status["ignored_commands"],
     }
 
 

@@ -68,7 +68,7 @@ class BoundedClient(paho.Client):
         """Connect, and keep connecting, from now on."""
         asked = None
         if self.limit and not self.plain and self.protocol == paho.MQTTv5:
-            asked = Properties(PacketTypes.CONNECT)
+            asked = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
             asked.MaximumPacketSize = self.limit
         self.connect_async(address.host, address.port, keepalive=keepalive_s, properties=asked)
         self.loop_start()

@@ -36,7 +36,7 @@ def state(number: int, topic: str = "cam") -> Message:
 
 
 def config(broker: StrictBroker, protocol: str = "5") -> MqttConfig:
-    return MqttConfig(broker=broker.address, protocol=protocol)
+    return MqttConfig.model_validate({"broker": broker.address, "protocol": protocol})
 
 
 @pytest.mark.parametrize("room", [1, 2, 10])
@@ -154,7 +154,7 @@ def test_a_packet_that_is_too_long_is_never_in_memory(
 def test_two_devices_with_one_client_id_are_named_and_do_not_fight(
     mosquitto: Mosquitto, protocol: str, perhaps: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    section = MqttConfig(broker=mosquitto.address, protocol=protocol)
+    section = MqttConfig.model_validate({"broker": mosquitto.address, "protocol": protocol})
     line = f"{perhaps}another client uses the client id hedgerow-field: give every device a"
     with MqttClient(section, "hedgerow-field") as one, MqttClient(section, "hedgerow-field") as two:
         until(lambda: line in caplog.text)

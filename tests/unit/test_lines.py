@@ -44,7 +44,7 @@ def test_nobody_forges_a_line_of_watch(event: dict[str, Any]) -> None:
         assert line is not None
         assert click.unstyle(line).isprintable()
     state = {"label": "a\nb", "labels": [{"label": "a\nb", "score": "x"}, 7], "view": "\r"}
-    latest = {"field\n/cam": state, "field/b": {"labels": "no list"}}
+    latest: dict[str, Any] = {"field\n/cam": state, "field/b": {"labels": "no list"}}
     assert click.unstyle(lines.states(latest)).isprintable()
     assert len(lines.table(latest).splitlines()) == 3
 
