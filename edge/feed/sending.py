@@ -113,7 +113,10 @@ class Sender:
                 self._due = False
                 self._settle()
                 while self.connected.is_set() and (message := self._flight.next()) is not None:
-                    self._put(message)
+                    if self.fits(message):  # the limit may have been learned meanwhile
+                        self._put(message)
+                    else:
+                        self.dropped += 1
             finally:
                 self._lock.release()
 
