@@ -55,7 +55,7 @@ BROKER = "allow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages 100
 TOPIC = "hedgerow/field/command"
 AHEAD = 200
 """Commands that are sent and not yet acknowledged by the broker, at most."""
-WARM_S = 1.0
+WARM_S = 3.0
 """How long after the first command memory is looked at."""
 ODD: tuple[Any, ...] = (
     None, True, 0, -1, 1e308, 2**31, 2**63, 2**64, -(2**63) - 1, 10**50, "", "x" * 300,

@@ -1,6 +1,7 @@
 """Checked commands -> what they do to the workers, the outbox and the configuration."""
 
 import logging
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,8 +17,11 @@ from edge.text import shown
 
 log = logging.getLogger(__name__)
 
-STEP_S = 0.2
+STEP_S = 0.05
 """After so long the daemon's other work comes first, however many commands wait."""
+SWITCH_S = 0.0005
+"""How long one thread may keep the others from running: at Python's own 5 ms, a flood of commands
+would hold up a camera's thread, which gives way dozens of times a frame, by seconds."""
 LEAVE_SHARE = 0.75
 """The leave threshold, as a share of the enter threshold, where none is given."""
 
@@ -33,6 +37,7 @@ class Commander:
         outbox: Outbox,
     ) -> None:
         """`rules` by source and label: what a threshold changes, while it is in use."""
+        sys.setswitchinterval(SWITCH_S)
         self._asked = asked
         self._workers = {worker.name: worker for worker in workers}
         self._rules = rules

@@ -13,9 +13,9 @@ from edge.feed.message import Message
 
 IN_FLIGHT = 100
 """Events sent and not yet acknowledged, at most; half of what a broker allows, if that is less."""
-OWED, OWED_BYTES = 1000, 4_194_304
+OWED, OWED_BYTES = 500, 4_194_304
 """Messages that are not retained and wait for room, at most."""
-UNSURE = 1000
+UNSURE = 500
 """Messages that need no acknowledgement and are not on the line yet, at most."""
 PRECEDENCE_S = 0.1
 """How long an event that found no room is waited for, so that it gets the next."""
