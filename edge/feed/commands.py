@@ -1,6 +1,7 @@
 """Messages on command/<name> -> checked commands, and their answers on command/<name>/result."""
 
 import logging
+import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -45,6 +46,8 @@ REMEMBERED = 256
 """Answers that are repeated when the same id comes again..."""
 REMEMBERED_LENGTH = 4096
 """...unless they are longer, in characters."""
+LONGEST_S = 0.003
+"""Commands further apart than that are no flood."""
 NAME = 40
 """Characters of a command's name in the log and in answers, at most."""
 
@@ -95,6 +98,7 @@ class Commands:
         """By name and id: what is not answered yet."""
         self._unanswered = 0
         self._answers: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._received_s = 0.0
         self.ignored = 0
         """Commands that get no answer, because they were retained."""
         client.listen(f"{ROOT}/{device}/command/+", self._receive)
@@ -125,6 +129,14 @@ class Commands:
                 self._new.append((name, payload))
         if not room:
             self._turn_away(name, payload, f"{WAITING} others wait: send it again later")
+        self._give_way()
+
+    def _give_way(self) -> None:
+        """Commands that come one right after the other take half of this thread's time at most."""
+        took_s = time.monotonic() - self._received_s
+        if took_s < LONGEST_S:
+            time.sleep(took_s)
+        self._received_s = time.monotonic()
 
     def take(self) -> Asked | None:
         """The next command that is valid; what is not valid is answered here."""
