@@ -251,8 +251,8 @@ def _run(
         config.write_text("this is no TOML")
         answers = Answers(broker.port, folder)
         time.sleep(0.5)
-        figures = _watched(broker.port, daemon, seen, (count, seed))
-        figures |= _answered(answers, seen, count)
+        figures = _watched(broker.port, daemon, seen, answers, (count, seed))
+        figures |= _answered(answers, seen)
     finally:
         daemon.terminate()
         figures_rc = daemon.wait(timeout=20)
@@ -270,8 +270,9 @@ def _run(
 
 
 def _watched(
-    port: int, daemon: subprocess.Popen[bytes], seen: Seen, job: tuple[int, int]
+    port: int, daemon: subprocess.Popen[bytes], seen: Seen, answers: Answers, job: tuple[int, int]
 ) -> dict[str, Any]:
+    """Until all are sent and answered."""
     count, seed = job
     memory: list[float] = []
     before_s = list(seen.delays_s)
@@ -279,8 +280,12 @@ def _watched(
     began_s = time.monotonic()
     command = [sys.executable, "-m", "tests.fuzz_commands", "--port", str(port)]
     sender = subprocess.Popen([*command, "--count", str(count), "--seed", str(seed)])
-    while sender.poll() is None:
-        time.sleep(0.1)
+    while sender.poll() is None or answers.count() < count:
+        time.sleep(0.2)
+        if sender.poll() is not None and daemon.poll() is not None:
+            break
+        if time.monotonic() - began_s > 60 + count / 100:
+            break
         if time.monotonic() - began_s > WARM_S:
             memory.append(rss_mb(daemon.pid))
     took_s = time.monotonic() - began_s
@@ -291,6 +296,7 @@ def _watched(
         "sender's exit status": sender.returncode,
         "seconds": round(took_s, 1),
         "latest event before, s": round(max(before_s, default=99.0), 3),
+        "events later than 0.5 s": sum(delay_s > 0.5 for delay_s in delays_s),
         "events meanwhile": len(delays_s),
         "median event after, s": round(median(delays_s), 3),
         "latest event after, s": round(max(delays_s, default=99.0), 3),
@@ -300,10 +306,7 @@ def _watched(
     }
 
 
-def _answered(answers: Answers, seen: Seen, count: int) -> dict[str, Any]:
-    until_s = time.monotonic() + 60
-    while answers.count() < count and time.monotonic() < until_s:
-        time.sleep(0.5)
+def _answered(answers: Answers, seen: Seen) -> dict[str, Any]:
     answers.stop()
     return {
         "answered": answers.count(),

@@ -132,10 +132,10 @@ class Commands:
         self._give_way()
 
     def _give_way(self) -> None:
-        """Commands that come one right after the other take half of this thread's time at most."""
+        """Commands that come one right after the other take a quarter of this thread's time at most."""
         took_s = time.monotonic() - self._received_s
         if took_s < LONGEST_S:
-            time.sleep(took_s)
+            time.sleep(3 * took_s)
         self._received_s = time.monotonic()
 
     def take(self) -> Asked | None:
