@@ -132,7 +132,7 @@ class Commands:
         self._give_way()
 
     def _give_way(self) -> None:
-        """Commands that come one right after the other take a quarter of this thread's time at most."""
+        """A flood of commands takes a quarter of this thread's time at most."""
         took_s = time.monotonic() - self._received_s
         if took_s < LONGEST_S:
             time.sleep(3 * took_s)
