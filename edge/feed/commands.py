@@ -132,10 +132,10 @@ class Commands:
         self._give_way()
 
     def _give_way(self) -> None:
-        """A flood of commands takes a quarter of this thread's time at most."""
+        """A flood of commands takes half of this thread's time at most."""
         took_s = time.monotonic() - self._received_s
         if took_s < LONGEST_S:
-            time.sleep(3 * took_s)
+            time.sleep(took_s)
         self._received_s = time.monotonic()
 
     def take(self) -> Asked | None:

@@ -135,12 +135,16 @@ class Delivery:
             self._refill()
             while self._room() and self._send_next():
                 pass
-            while self._room() and self._replay_next():
+            while self._room_for_replays() > 0 and self._replay_next():
                 pass
         self._check_progress()
 
     def _room(self) -> bool:
         return len(self._under_way) < self._client.window
+
+    def _room_for_replays(self) -> int:
+        """Half of the window: a new event never waits for the acknowledgement of an old one."""
+        return max(1, self._client.window // 2) - len(self._under_way)
 
     def _take_acks(self) -> None:
         while self._acks:
@@ -191,7 +195,7 @@ class Delivery:
         if not self._replays or self._tokens < 1:
             return False
         after, last = self._replays.first
-        room = self._client.window - len(self._under_way)
+        room = self._room_for_replays()
         entries = self.journal.between(after, last, room)
         for entry in entries:
             if not self._token() or not self._send(entry, True, again=True):
