@@ -44,6 +44,8 @@ def report(parts: Parts, began_s: float) -> payloads.StatusPayload:
         outbox=ways.outbox.status() if ways.outbox else None,
         file=ways.file,
         dropped_messages=ways.client.dropped if ways.client else 0,
+        ignored_commands=ways.commands.ignored if ways.commands else 0,
+        denied=ways.client.denied if ways.client else (),
         clock_synced=kernel_synced(),
         temperature_c=heat.temperature_c,
         frame_share=parts.vitals.share,

@@ -109,7 +109,10 @@ class Outbox:
         self._wake.set()
 
     def replay(self, first: int, last: int | None = None) -> int:
-        """Publish again what the journal still has from that seq on; returns how much that is."""
+        """Publish again what the journal still has from that seq on; returns how much that is.
+
+        Raises TransientError where too many replays wait.
+        """
         found = 0
         with self._guard:
             try:
@@ -118,6 +121,15 @@ class Outbox:
                 self._failed(error)
         self._wake.set()
         return found
+
+    def cancel_replays(self) -> int:
+        """Call off the replays that are not sent yet; returns how many events that were."""
+        with self._guard:
+            try:
+                return self._delivery.cancel_replays()
+            except sqlite3.Error as error:
+                self._failed(error)
+                return 0
 
     def flush(self, timeout_s: float) -> int:
         """Wait until the broker has all; returns how many events it has not."""
@@ -264,7 +276,7 @@ class Outbox:
             if first:
                 log.info("the clock is set: times of events from %d on are corrected", first)
                 self._delivery.read_again()
-                self._delivery.replay(first, None)
+                self._delivery.replay(first, None, must=True)
         self._synced = now.synced
 
     def _moved(self) -> None:

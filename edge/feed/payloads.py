@@ -229,7 +229,11 @@ class StatusPayload(Payload):
     file: FileStatus | None = None
     """None where no file is written."""
     dropped_messages: int
-    """Observations, snapshots and answers for which no broker was there."""
+    """Observations, snapshots and answers for which no broker was there, or no room."""
+    ignored_commands: int = 0
+    """Retained commands: they are stale, and get no answer."""
+    denied: tuple[str, ...] = ()
+    """Topics that the broker does not let this device publish on or read."""
     clock_synced: bool
     temperature_c: float | None
     frame_share: float = 1.0

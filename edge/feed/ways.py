@@ -67,9 +67,10 @@ def open_ways(config: Config, json_lines: bool, mqtt: bool) -> Iterator[Ways]:
             log.warning("outbox: this user has no home folder; events wait in memory only: set "
                         "outbox.folder to a folder that can be written")  # fmt: skip
         outbox = stack.enter_context(Outbox(path, config.outbox, client, Clock()))
+        commands = stack.enter_context(closing(Commands(config.device, client, Clock())))
         folder = path.parent if path is not None else None
         retained = stack.enter_context(closing(Retained(folder, config, client)))
-        yield Ways(client, outbox, Commands(config.device, client, Clock()), others, retained)
+        yield Ways(client, outbox, commands, others, retained)
 
 
 @contextmanager
