@@ -133,25 +133,34 @@ def batch(first: int, count: int, seed: int) -> None:
 
 def run(count: int, seed: int, first: int = 0) -> tuple[collections.Counter[str], list[str]]:
     """All batches; what happened how often, and the crashes with their numbers."""
+    lines, crashes = batches("tests.fuzz", range(first, first + count), seed, BATCH)
     outcomes: collections.Counter[str] = collections.Counter()
-    crashes: list[str] = []
-    number, end = first, first + count
-    while number < end:
-        size = min(BATCH, end - number)
-        command = [sys.executable, "-m", "tests.fuzz", "--batch", str(number)]
+    for line in lines:
+        index, _, rest = line.partition(" ")
+        outcomes[f"{KINDS[int(index) % 2]}: {outcome(rest)}"] += 1
+    return outcomes, crashes
+
+
+def batches(module: str, numbers: range, seed: int, at_once: int) -> tuple[list[str], list[str]]:
+    """The lines of a module's children, one a file, and how those ended that died of one."""
+    lines: list[str] = []
+    faults: list[str] = []
+    number = numbers.start
+    while number < numbers.stop:
+        size = min(at_once, numbers.stop - number)
+        command = [sys.executable, "-m", module, "--batch", str(number)]
         command += ["--count", str(size), "--seed", str(seed)]
         child = subprocess.run(command, capture_output=True, text=True, check=False)
         seen = child.stdout.splitlines()
-        for line in seen:
-            index, _, rest = line.partition(" ")
-            outcomes[f"{KINDS[int(index) % 2]}: {outcome(rest)}"] += 1
+        lines += seen
         if child.returncode:
             last = child.stderr.strip().splitlines()[-1:]
-            crashes.append(f"file {number + len(seen)} (seed {seed}): {child.returncode} {last}")
+            faults.append(f"file {number + len(seen)} (seed {seed}): {child.returncode} {last}")
             size = len(seen) + 1
         number += size
-        print(f"{number - first} of {count}, {len(crashes)} crashes", file=sys.stderr, flush=True)
-    return outcomes, crashes
+        done = number - numbers.start
+        print(f"{done} of {len(numbers)}, {len(faults)} faults", file=sys.stderr, flush=True)
+    return lines, faults
 
 
 def outcome(line: str) -> str:

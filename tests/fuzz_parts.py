@@ -13,13 +13,14 @@ import copy
 import io
 import json
 import random
-import subprocess
 import sys
 import tempfile
 import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
+
+from tests.fuzz import batches
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ("bean-leaf", "person", "weeds")
@@ -211,22 +212,8 @@ def opened(path: Path) -> str:
 
 def run(count: int, seed: int, first: int = 0) -> tuple[collections.Counter[str], list[str]]:
     """All batches; what happened how often, and the faults with their numbers."""
-    outcomes: collections.Counter[str] = collections.Counter()
-    faults: list[str] = []
-    number, end = first, first + count
-    while number < end:
-        size = min(BATCH, end - number)
-        command = [sys.executable, "-m", "tests.fuzz_parts", "--batch", str(number)]
-        command += ["--count", str(size), "--seed", str(seed)]
-        child = subprocess.run(command, capture_output=True, text=True, check=False)
-        seen = child.stdout.splitlines()
-        outcomes.update(line.partition(" ")[2] for line in seen)
-        if child.returncode:
-            last = child.stderr.strip().splitlines()[-1:]
-            faults.append(f"file {number + len(seen)} (seed {seed}): {child.returncode} {last}")
-            size = len(seen) + 1
-        number += size
-    return outcomes, faults
+    lines, faults = batches("tests.fuzz_parts", range(first, first + count), seed, BATCH)
+    return collections.Counter(line.partition(" ")[2] for line in lines), faults
 
 
 def main() -> None:

@@ -57,10 +57,10 @@ def test_a_file_that_cannot_be_renamed_goes_on_growing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "e.jsonl"
+    sink = JsonFile(FileConfig(path=path, max_bytes=4096, keep=2))
     (tmp_path / "e.jsonl.1").mkdir()
     (tmp_path / "e.jsonl.2").mkdir()
     (tmp_path / "e.jsonl.2" / "somebody's").touch()
-    sink = JsonFile(FileConfig(path=path, max_bytes=4096, keep=2))
     for _ in range(10):
         sink.publish(Message("hedgerow/field/cam/event", "x" * 1000))
     sink.close()
