@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from edge.decode.classify import Classify, probabilities
+from edge.decode.tensors import scores_place
 from edge.errors import FatalError
 from edge.model import Contract
 from edge.types import Detection, Fit, Tensor, TensorSpec
@@ -25,7 +26,8 @@ def open_decode(contract: Contract, outputs: tuple[TensorSpec, ...]) -> Decode:
     """
     match contract.output.layout:
         case None:
-            return Classify(contract, outputs[0])
+            place = scores_place(contract, outputs)
+            return Classify(contract, outputs[place], place)
         case "ssd_postprocess":
             from edge.decode.ssd import SsdPostprocess
 

@@ -18,24 +18,33 @@ class Classify:
     Raises FatalError at construction where the output's width and the labels do not agree.
     """
 
-    def __init__(self, contract: Contract, output: TensorSpec) -> None:
+    def __init__(self, contract: Contract, output: TensorSpec, place: int = 0) -> None:
+        """`place` is the output's position among the model's."""
         width = int(np.prod(output.shape))
         if width != len(contract.labels):
             raise FatalError(
                 f"output tensor {output.name!r} has {width} values, the contract names "
                 f"{len(contract.labels)} labels"
             )
+        if output.dtype.kind in "iub" and not output.scale:
+            raise FatalError(
+                f"output tensor {output.name!r} holds whole numbers ({output.dtype}), not a score "
+                "for each label: export the network without top_k or argmax at its end"
+            )
         self._contract = contract
         self._output = output
+        self._place = place
 
     def __call__(self, outputs: tuple[Tensor, ...], fit: Fit) -> tuple[Detection, ...]:  # noqa: ARG002
-        """The first output tensor -> one Detection for each of the first MOST labels.
+        """The scores' tensor -> one Detection for each of the first MOST labels.
 
         A frame that the reject rule turns away has the rule's label alone, with the probability
-        that was too low.
+        that was too low: 0 where the network gave what is no number.
         """
-        real = self._output.dequantize(outputs[0]).ravel()
-        scores = self._scores(real)
+        real = self._output.dequantize(outputs[self._place]).ravel()
+        if not np.isfinite(real).all():
+            return (Detection(self._contract.reject.label, 0.0),)
+        scores = np.clip(self._scores(real), 0.0, 1.0)
         order = np.argsort(-scores, kind="stable")
         if self._contract.task == "classify":
             order = order[:MOST]

@@ -35,7 +35,8 @@ class SsdPostprocess:
             spec.dequantize(outputs[place])[0]
             for spec, place in zip(self._specs, self._places, strict=True)
         )
-        rows = np.arange(min(int(count), len(scores)))
+        there = int(np.clip(np.nan_to_num(count), 0, len(scores)))
+        rows = np.flatnonzero(np.isfinite(scores[:there]) & np.isfinite(classes[:there]))
         rows = rows[np.argsort(-scores[rows], kind="stable")]
         found = to_frame(boxes[rows][:, [1, 0, 3, 2]], fit)
         return detections(found, scores[rows], classes[rows].astype(np.intp), self._labels)
@@ -74,11 +75,13 @@ class SsdHead:
         rule = self._contract.output.nms
         raw = outputs[self._places[1]][0][:, self._background :]
         classes = raw.argmax(axis=1)
-        scores = self._specs[1].dequantize(raw[np.arange(len(raw)), classes])
+        best = scores = self._specs[1].dequantize(raw[np.arange(len(raw)), classes])
         if self._contract.output.kind == "logits":
-            scores = logistic(scores)
-        rows = np.flatnonzero(scores >= rule.min_score)
+            scores = logistic(best)
+        rows = np.flatnonzero((scores >= rule.min_score) & np.isfinite(best))
         encodings = self._specs[0].dequantize(outputs[self._places[0]][0][rows])
+        sound = np.isfinite(encodings).all(axis=1)
+        encodings, rows = encodings[sound], rows[sound]
         boxes = anchors.decode(encodings, self._anchors[rows], self._rule)
         kept = suppress(boxes, scores[rows], classes[rows], rule)
         found = to_frame(boxes[kept], fit)

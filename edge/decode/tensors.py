@@ -1,5 +1,6 @@
 """Which of a detector's output tensors is which."""
 
+import math
 import re
 
 from edge.errors import FatalError
@@ -14,13 +15,29 @@ def wanted(
 
     Raises FatalError that names the key and what the model has.
     """
-    chosen = contract.output.tensors or guess
-    if len(chosen) != len(guess) or any(not 0 <= i < len(outputs) for i in chosen):
+    told = contract.output.tensors
+    chosen = guess if told is None else told
+    there = all(0 <= place < len(outputs) for place in chosen)
+    if len(chosen) != len(guess) or not there or len(set(chosen)) != len(chosen):
+        reads = f"layout {contract.output.layout}" if contract.output.layout else contract.task
         raise FatalError(
-            f"output.tensors: layout {contract.output.layout} reads {len(guess)} tensors, got "
-            f"{list(chosen)}; the model has {len(outputs)}: {listed(outputs)}"
+            f"output.tensors: {reads} reads {len(guess)} tensors, got {list(chosen)}; the model "
+            f"has {len(outputs)}: {listed(outputs)}"
         )
     return tuple(chosen)
+
+
+def scores_place(contract: Contract, outputs: tuple[TensorSpec, ...]) -> int:
+    """Where a classifier's scores lie: as `output.tensors` says, else in the first output that
+    has as many values as there are labels."""
+    fitting = fitting_labels(contract, outputs)
+    return wanted(contract, outputs, (fitting[0] if fitting else 0,))[0]
+
+
+def fitting_labels(contract: Contract, outputs: tuple[TensorSpec, ...]) -> tuple[int, ...]:
+    """The outputs that have as many values as there are labels."""
+    names = len(contract.labels)
+    return tuple(i for i, spec in enumerate(outputs) if math.prod(spec.shape) == names)
 
 
 def listed(outputs: tuple[TensorSpec, ...]) -> str:

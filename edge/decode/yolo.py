@@ -21,7 +21,8 @@ class Yolo:
     def __init__(self, contract: Contract, outputs: tuple[TensorSpec, ...]) -> None:
         self._contract = contract
         self._objectness = int(contract.output.layout == "yolov5")
-        split = len(contract.output.tensors or outputs) == 2
+        told = contract.output.tensors
+        split = len(outputs if told is None else told) == 2
         self._places = wanted(contract, outputs, boxes_first(outputs) if split else (0,))
         self._specs = tuple(outputs[place] for place in self._places)
         values = self._objectness + len(contract.labels)
@@ -41,6 +42,8 @@ class Yolo:
         boxes, values = tables if len(tables) == 2 else (tables[0][:, :4], tables[0][:, 4:])
         rows, classes, scores = self._score(values)
         centers = self._specs[0].dequantize(boxes[rows]) * self._unit
+        sound = np.isfinite(centers).all(axis=1)
+        centers, classes, scores = centers[sound], classes[sound], scores[sound]
         rule = self._contract.output.nms
         found = corners(centers)
         kept = suppress(found, scores, classes, rule)
@@ -52,11 +55,12 @@ class Yolo:
         """(n, values) raw -> rows that count, the best label of each and its score."""
         rule, spec = self._contract.output.nms, self._specs[-1]
         names = values[:, self._objectness :]
-        best = names.max(axis=1)
-        scores = self._real(spec.dequantize(best))
+        best = spec.dequantize(names.max(axis=1))
+        scores = self._real(best)
         if self._objectness:
-            scores = scores * self._real(spec.dequantize(values[:, 0]))
-        rows = np.flatnonzero(scores >= rule.min_score)
+            there = spec.dequantize(values[:, 0])
+            best, scores = best + there, scores * self._real(there)
+        rows = np.flatnonzero((scores >= rule.min_score) & np.isfinite(best))
         return rows, names[rows].argmax(axis=1), scores[rows]
 
     def _real(self, values: Floats) -> Floats:
@@ -80,6 +84,7 @@ class EndToEnd:
     def __call__(self, outputs: tuple[Tensor, ...], fit: Fit) -> tuple[Detection, ...]:
         """Rows above the least score -> Detections in the frame, best first."""
         table = self._spec.dequantize(outputs[self._place])[0]
+        table = table[np.isfinite(table).all(axis=1)]
         rule = self._contract.output.nms
         order = np.argsort(-table[:, 4], kind="stable")
         rows = table[order[table[order, 4] >= rule.min_score][: rule.max_detections]]
