@@ -122,17 +122,17 @@ class TestSeveralOutputs:
 
     @pytest.mark.parametrize("tensors", [[2], [-1], [0, 1], []])
     def test_output_tensors_that_are_not_there(self, tensors: list[int]) -> None:
-        with pytest.raises(FatalError, match="output.tensors: classify reads 1 tensors, got"):
+        with pytest.raises(FatalError, match=r"output.tensors: classify reads 1 tensors, got"):
             decoded(contract(tensors=tensors), self.other, self.scores)
 
     def test_one_tensor_for_two_purposes(self) -> None:
         head = contract("detect", layout="yolov8", tensors=[0, 0])
-        with pytest.raises(FatalError, match="output.tensors: layout yolov8 reads 2 tensors, got"):
+        with pytest.raises(FatalError, match=r"output.tensors: layout yolov8 reads 2 tensors, got"):
             decoded(head, np.zeros((1, 9, 4), np.float32), np.zeros((1, 9, 3), np.float32))
 
     @pytest.mark.parametrize("dtype", ["int32", "int64", "uint8", "bool"])
     def test_whole_numbers_are_no_scores(self, dtype: str) -> None:
-        with pytest.raises(FatalError, match="whole numbers .* without top_k or argmax"):
+        with pytest.raises(FatalError, match=r"whole numbers .* without top_k or argmax"):
             decoded(contract(), np.zeros((1, 3), dtype))
 
 
