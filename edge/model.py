@@ -19,6 +19,7 @@ from edge.errors import FatalError
 from edge.flatbuffer import metadata
 from edge.flatbuffer.appended import Appended, appended
 from edge.golden import GOLDEN_FILE, Golden
+from edge.head import OutputContract
 
 __all__ = [
     "CONTRACT_FILE", "GOLDEN_FILE", "LABELS_FILE", "SCHEMA", "Appended", "Contract", "Golden",
@@ -185,6 +186,9 @@ def _foreign(path: Path, flatbuffer: bytes, files: dict[str, bytes]) -> Contract
             std=described.std,
         ),
         labels=labels,
+        output=OutputContract(
+            kind="logits" if described.logits else "probabilities", tensors=(described.place,)
+        ),
     )
 
 

@@ -18,7 +18,6 @@ from edge.daemon.pulse import Stages
 from edge.daemon.rota import Rota
 from edge.daemon.vitals import Vitals
 from edge.daemon.worker import Worker
-from edge.decode import open_decode
 from edge.errors import HedgerowError, TransientError
 from edge.events import EventTracker, ObjectEvents
 from edge.feed import homeassistant, payloads
@@ -27,8 +26,9 @@ from edge.feed.feed import Feed, Identity
 from edge.feed.ways import GOODBYE_S, Ways, open_ways
 from edge.health.pace import Pace
 from edge.pipeline import Pipeline
-from edge.preprocess import Preprocess, check_range
+from edge.preprocess import Preprocess
 from edge.record import Recorder, SourceRecorder
+from edge.runtime.proof import decoder
 from edge.runtime.runtime import Limits, Runtime, open_runtime
 from edge.sources import Source
 
@@ -59,9 +59,7 @@ class Daemon:
         self._runtime = _runtime(self._model, config.runtime)
         self._changes = 0
         contract = self._model.contract
-        Preprocess(contract.input, self._runtime.input)  # refuses what does not fit
-        check_range(contract.input, self._runtime.input)
-        self._decode = open_decode(contract, self._runtime.outputs)
+        self._decode = decoder(self._model, self._runtime.input, self._runtime.outputs)
         self._stories = count(1)
         self._schedules = {name: scene.schedule(config, name) for name in config.source}
         reference = payloads.ModelRef(

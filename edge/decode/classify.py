@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
+from edge.decode.tensors import Raw
 from edge.errors import FatalError
 from edge.model import Contract
 from edge.types import Detection, Fit, Tensor, TensorSpec
@@ -41,7 +42,7 @@ class Classify:
         A frame that the reject rule turns away has the rule's label alone, with the probability
         that was too low: 0 where the network gave what is no number.
         """
-        real = self._output.dequantize(outputs[self._place]).ravel()
+        real = self.raw(outputs).scores
         if not np.isfinite(real).all():
             return (Detection(self._contract.reject.label, 0.0),)
         scores = np.clip(self._scores(real), 0.0, 1.0)
@@ -52,6 +53,10 @@ class Classify:
         if best < self._contract.reject.below:
             return (Detection(self._contract.reject.label, best),)
         return tuple(Detection(self._contract.labels[i], float(scores[i])) for i in order)
+
+    def raw(self, outputs: tuple[Tensor, ...]) -> Raw:
+        """A real score for each label."""
+        return Raw(self._output.name, self._output.dequantize(outputs[self._place]).ravel())
 
     def _scores(self, real: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         if self._contract.task == "multilabel":

@@ -2,10 +2,27 @@
 
 import math
 import re
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
 
 from edge.errors import FatalError
 from edge.model import Contract
 from edge.types import TensorSpec
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """What a network itself said, before the contract's functions make probabilities of it."""
+
+    name: str
+    """Of the tensor with the scores."""
+    scores: Floats
+    centers: Floats | None = None
+    """(n, 2) or more: where its boxes lie, in its own unit; None for boxes over anchors."""
 
 
 def wanted(

@@ -4,7 +4,7 @@ import numpy as np
 
 from edge.decode.boxes import Floats, Indices, corners, detections, suppress, to_frame
 from edge.decode.classify import logistic
-from edge.decode.tensors import boxes_first, listed, wanted
+from edge.decode.tensors import Raw, boxes_first, listed, wanted
 from edge.errors import FatalError
 from edge.model import Contract
 from edge.types import Detection, Fit, Tensor, TensorSpec
@@ -35,11 +35,7 @@ class Yolo:
 
     def __call__(self, outputs: tuple[Tensor, ...], fit: Fit) -> tuple[Detection, ...]:
         """Keep what scores enough, suppress, undo the letterbox."""
-        tables = [
-            outputs[place][0].T if columns else outputs[place][0]
-            for place, columns in zip(self._places, self._columns, strict=True)
-        ]
-        boxes, values = tables if len(tables) == 2 else (tables[0][:, :4], tables[0][:, 4:])
+        boxes, values = self._apart(outputs)
         rows, classes, scores = self._score(values)
         centers = self._specs[0].dequantize(boxes[rows]) * self._unit
         sound = np.isfinite(centers).all(axis=1)
@@ -50,6 +46,22 @@ class Yolo:
         return detections(
             to_frame(found[kept], fit), scores[kept], classes[kept], self._contract.labels
         )
+
+    def raw(self, outputs: tuple[Tensor, ...]) -> Raw:
+        """Every place's scores, the objectness among them, and its centre."""
+        boxes, values = self._apart(outputs)
+        scores = self._specs[-1].dequantize(values)
+        return Raw(self._specs[-1].name, scores.ravel(), self._specs[0].dequantize(boxes[:, :2]))
+
+    def _apart(self, outputs: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+        """(n, 4) boxes and (n, values) scores as they are quantised."""
+        tables = [
+            outputs[place][0].T if columns else outputs[place][0]
+            for place, columns in zip(self._places, self._columns, strict=True)
+        ]
+        if len(tables) == 2:
+            return tables[0], tables[1]
+        return tables[0][:, :4], tables[0][:, 4:]
 
     def _score(self, values: Tensor) -> tuple[Indices, Indices, Floats]:
         """(n, values) raw -> rows that count, the best label of each and its score."""
@@ -91,6 +103,12 @@ class EndToEnd:
         boxes = to_frame(rows[:, :4] * self._unit, fit)
         classes = np.rint(rows[:, 5]).astype(np.intp)
         return detections(boxes, rows[:, 4], classes, self._contract.labels)
+
+    def raw(self, outputs: tuple[Tensor, ...]) -> Raw:
+        """Every row's score, and the corners of those that count."""
+        table = self._spec.dequantize(outputs[self._place])[0]
+        counts = table[:, 4] >= self._contract.output.nms.min_score
+        return Raw(self._spec.name, table[:, 4], table[counts, :2])
 
 
 def _places_are_columns(spec: TensorSpec, width: int) -> bool:

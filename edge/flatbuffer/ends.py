@@ -14,6 +14,9 @@ CARRIERS = frozenset(
 )  # fmt: skip
 """Operators that pass values on as they are, in another shape or type."""
 
+GIVE_LOGITS = frozenset({"ADD", "BATCH_MATMUL", "CONV_2D", "FULLY_CONNECTED", "LOG_SOFTMAX"})
+"""Operators after which a classifier's scores have yet to become probabilities."""
+
 
 def check_input(graph: Table) -> None:
     """Raises FatalError where the graph wants more than a picture, or one of any size."""
@@ -48,11 +51,12 @@ def made_by(flatbuffer: bytes, place: int) -> str:
     outputs = graph.numbers(schema.Graph.OUTPUTS, "i")
     wanted = outputs[place] if place < len(outputs) else -1
     for operator in reversed(graph.tables(schema.Graph.OPERATORS)):
-        if wanted in operator.numbers(schema.Operator.OUTPUTS, "i"):
-            name = names[operator.number(schema.Operator.CODE, "I")]
-            if name not in CARRIERS:
-                return name
-            wanted = operator.numbers(schema.Operator.INPUTS, "i")[0]
+        code = operator.number(schema.Operator.CODE, "I")
+        if wanted in operator.numbers(schema.Operator.OUTPUTS, "i") and code < len(names):
+            used = operator.numbers(schema.Operator.INPUTS, "i")
+            if names[code] not in CARRIERS or not used:
+                return names[code]
+            wanted = used[0]
     return ""
 
 
