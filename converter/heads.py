@@ -22,8 +22,6 @@ Values = npt.NDArray[np.float32]
 
 STRIDES = (8, 16, 32)
 """Of every YOLO since v3 whose input is no larger than its paper's."""
-IN_GRAPH = ("ssd_postprocess", "end_to_end")
-"""Layouts whose boxes are suppressed and sorted by the graph itself."""
 SLACK = 0.01
 FURTHEST = 2.0
 """A normalised centre lies in the picture or a little beyond; one in pixels is of the order of

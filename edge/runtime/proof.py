@@ -12,6 +12,7 @@ from edge.decode import Decoder, Raw, open_decode
 from edge.decode.tensors import scores_place
 from edge.errors import FatalError
 from edge.flatbuffer import ends
+from edge.head import IN_GRAPH
 from edge.model import Contract, Model
 from edge.preprocess import Preprocess, check_range
 from edge.runtime.litert import LiteRt
@@ -26,9 +27,6 @@ FURTHEST = 2.0
 the picture's side."""
 ENOUGH = 64
 """So many logits that all lie in 0..1 are none."""
-IN_GRAPH = ("ssd_postprocess", "end_to_end")
-"""Layouts whose scores are taken as they are."""
-
 Row = tuple[Tensor, ...]
 """All raw outputs for one picture."""
 
