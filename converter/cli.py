@@ -23,7 +23,7 @@ from converter.options import (
     read_thresholds,
 )
 from edge.errors import HedgerowError, TransientError
-from edge.head import Task
+from edge.head import OutputContract, Task
 
 INTERRUPTED = 130
 MISTAKE = 70
@@ -211,7 +211,7 @@ def pack_command(model: Path, task: Task, out: Path, **given: Any) -> None:
     packed = pack_file(model, out, task, _options(given))
     contract = packed.contract
     click.echo(f"{packed.out}: {contract.name}, {contract.task}, {len(contract.labels)} labels")
-    if contract.task == "detect":
+    if contract.task == "detect" or contract.output != OutputContract():
         told = contract.output.model_dump(exclude_none=True, exclude={"nms", "anchors"})
         click.echo("outputs: " + ", ".join(f"{key} {value}" for key, value in told.items()))
 

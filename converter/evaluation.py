@@ -13,8 +13,10 @@ from converter.data import Photos
 from converter.measure import Feed, Scores
 from converter.quality import per_class
 from edge.decode import probabilities
+from edge.decode.tensors import scores_place
 from edge.errors import FatalError
 from edge.model import load
+from edge.runtime import proof
 from edge.runtime.runtime import open_runtime
 
 
@@ -29,11 +31,15 @@ def evaluate(
     loaded = load(model)
     runtime = open_runtime(loaded)
     contract = loaded.contract
+    if contract.task == "detect":
+        raise FatalError(f"{model}: is a detector: evaluate measures classifiers")
+    proof.decoder(loaded, runtime.input, runtime.outputs)
     listing = pictures.find(data, contract.labels)
     with files.scratch_folder() as scratch:
         photos = pictures.read(listing, contract.input, scratch, progress)
         feed = Feed(photos.pixels, contract.input)
-        raw = measure.scores(runtime, feed, "measuring", progress)
+        place = scores_place(contract, runtime.outputs)
+        raw = measure.scores(runtime, feed, "measuring", progress, place)
     scores = probabilities(contract, raw)
     answers = np.bincount(scores.argmax(axis=1), minlength=len(contract.labels))
     facts: dict[str, Any] = {

@@ -27,7 +27,7 @@ class Classify:
                 f"output tensor {output.name!r} has {width} values, the contract names "
                 f"{len(contract.labels)} labels"
             )
-        if output.dtype.kind in "iub" and not output.scale:
+        if output.counts:
             raise FatalError(
                 f"output tensor {output.name!r} holds whole numbers ({output.dtype}), not a score "
                 "for each label: export the network without top_k or argmax at its end"

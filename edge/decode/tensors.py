@@ -47,14 +47,17 @@ def wanted(
 def scores_place(contract: Contract, outputs: tuple[TensorSpec, ...]) -> int:
     """Where a classifier's scores lie: as `output.tensors` says, else in the first output that
     has as many values as there are labels."""
-    fitting = fitting_labels(contract, outputs)
+    fitting = fitting_labels(len(contract.labels), outputs)
     return wanted(contract, outputs, (fitting[0] if fitting else 0,))[0]
 
 
-def fitting_labels(contract: Contract, outputs: tuple[TensorSpec, ...]) -> tuple[int, ...]:
-    """The outputs that have as many values as there are labels."""
-    names = len(contract.labels)
-    return tuple(i for i, spec in enumerate(outputs) if math.prod(spec.shape) == names)
+def fitting_labels(labels: int, outputs: tuple[TensorSpec, ...]) -> tuple[int, ...]:
+    """The outputs that have as many real values as there are labels."""
+    return tuple(
+        place
+        for place, spec in enumerate(outputs)
+        if math.prod(spec.shape) == labels and not spec.counts
+    )
 
 
 def listed(outputs: tuple[TensorSpec, ...]) -> str:

@@ -10,7 +10,7 @@ from edge import model
 from edge.errors import FatalError
 from edge.model import Contract
 from edge.runtime import proof
-from edge.runtime.runtime import open_runtime
+from edge.runtime.litert import LiteRt
 from edge.types import Fit, Tensor, TensorSpec
 from tests.foreign import FLOAT, INT8, both, broken, changed, described, logits, pooled, top_k
 
@@ -19,7 +19,7 @@ WHOLE = Fit(0, 0, 1, 1)
 
 def opened(path: Path) -> tuple[Any, Any]:
     loaded = model.load(path)
-    runtime = open_runtime(loaded)
+    runtime = LiteRt("", loaded.flatbuffer, 1)
     return proof.decoder(loaded, runtime.input, runtime.outputs), runtime
 
 
