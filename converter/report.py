@@ -4,6 +4,12 @@ import json
 from typing import Any
 
 from converter import gate as judged
+from converter.measure import SMALLEST
+
+LEAST_AGREEMENT = 0.9
+"""The share of pictures on which int8 gives float's label: lower, and it is said."""
+STEPS = 256
+"""Of an int8 probability."""
 
 
 def receipt(facts: dict[str, Any]) -> dict[str, Any]:
@@ -24,6 +30,7 @@ def warnings(facts: dict[str, Any]) -> list[str]:
     """What a person must know before using the model, worst first."""
     data = facts["data"]
     found = [_pixels(row) for row in facts["better_normalizations"][:1]]
+    found += _agreement(facts)
     found += _speed(facts)
     if not data["labelled"]:
         found.append("the pictures are not labelled: no accuracy is claimed, and none was gated")
@@ -52,6 +59,19 @@ def _pixels(row: dict[str, Any]) -> str:
         f"THE PIXELS LOOK WRONG: with {row['name']} the float model is right on "
         f"{row['float_accuracy']:.1%} of the pictures, clearly more than as stated"
     )
+
+
+def _agreement(facts: dict[str, Any]) -> list[str]:
+    if facts["agreement"] >= LEAST_AGREEMENT:
+        return []
+    labels = len(facts["labels"])
+    reason = (
+        f": {labels} labels share the 256 steps of an int8 probability, and what lies below "
+        f"{SMALLEST:.3f} becomes 0"
+        if labels > STEPS
+        else ""
+    )
+    return [f"INT8 GIVES ANOTHER LABEL on {1 - facts['agreement']:.0%} of the pictures{reason}"]
 
 
 def _speed(facts: dict[str, Any]) -> list[str]:
