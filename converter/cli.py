@@ -81,7 +81,8 @@ PACK_OPTIONS = (
         "--head",
         multiple=True,
         metavar="KEY=VALUE",
-        help="With --task detect, what the outputs do not show: layout=yolov8, nms.iou=0.5; often.",
+        help="What the outputs do not show: kind=logits, tensors=[1]; of a detector layout=yolov8, "
+        "nms.iou=0.5; often.",
     ),
 )
 

@@ -40,7 +40,7 @@ class SsdPostprocess:
     def raw(self, outputs: tuple[Tensor, ...]) -> Raw:
         """The rows that the op counts."""
         boxes, _, scores = self._counted(outputs)
-        return Raw(self._specs[2].name, scores, (boxes[:, :2] + boxes[:, 2:]) / 2)
+        return Raw(self._specs[2].name, scores, (boxes[:, :2] + boxes[:, 2:]) * np.float32(0.5))
 
     def _counted(self, outputs: tuple[Tensor, ...]) -> tuple[Floats, Floats, Floats]:
         """Boxes, classes and scores, as many as the op says there are."""

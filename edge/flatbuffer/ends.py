@@ -14,7 +14,7 @@ CARRIERS = frozenset(
 )  # fmt: skip
 """Operators that pass values on as they are, in another shape or type."""
 
-GIVE_LOGITS = frozenset({"ADD", "BATCH_MATMUL", "CONV_2D", "FULLY_CONNECTED", "LOG_SOFTMAX"})
+GIVE_LOGITS = frozenset({"BATCH_MATMUL", "CONV_2D", "FULLY_CONNECTED", "LOG_SOFTMAX"})
 """Operators after which a classifier's scores have yet to become probabilities."""
 
 

@@ -71,7 +71,7 @@ def check(
     _check_scores(contract, sound)
     _check_centers(contract, sound)
     if contract.output.layout is None:
-        _check_ending(contract, ends.made_by(flatbuffer, scores_place(contract, outputs)))
+        _check_ending(contract, ends.made_by(flatbuffer, scores_place(contract, outputs)), sound)
 
 
 def _golden(model: Model, outputs: int) -> tuple[Row, ...]:
@@ -125,8 +125,14 @@ def _advice(contract: Contract) -> str:
 
 def _are_probabilities(contract: Contract, raws: list[Raw]) -> bool:
     if contract.task == "classify":
-        return all(abs(float(raw.scores.sum()) - 1) <= 2 * SLACK for raw in raws)
+        return _add_up(contract, raws)
     return sum(raw.scores.size for raw in raws) >= ENOUGH
+
+
+def _add_up(contract: Contract, raws: list[Raw]) -> bool:
+    """As the probabilities of labels that exclude each other do."""
+    sums = [float(raw.scores.sum()) for raw in raws]
+    return contract.task == "classify" and all(abs(one - 1) <= 2 * SLACK for one in sums)
 
 
 def _check_centers(contract: Contract, raws: list[Raw]) -> None:
@@ -149,16 +155,22 @@ def _check_centers(contract: Contract, raws: list[Raw]) -> None:
         )
 
 
-def _check_ending(contract: Contract, operator: str) -> None:
+def _check_ending(contract: Contract, operator: str, raws: list[Raw]) -> None:
     """What a classifier's values alone do not tell."""
     if operator.startswith(("TOPK", "ARG_")):
         raise FatalError(
             f"its scores come from {operator}: sorted, or of the best only, and no label's own: "
             "export the network without it"
         )
+    told = contract.output.kind == "logits"
+    if operator in ends.GIVE_LOGITS and not told and not _add_up(contract, raws):
+        raise FatalError(
+            f"its scores come from {operator} without softmax or sigmoid behind it, and are no "
+            f"probabilities: {_advice(contract)}"
+        )
     if contract.task == "multilabel" or len(contract.labels) > 1:
         return
-    if operator == "SOFTMAX" or contract.output.kind == "logits":
+    if operator == "SOFTMAX" or told:
         raise FatalError(
             "softmax over one score is always 1: a network with one label ends in sigmoid "
             '(task = "multilabel")'

@@ -140,7 +140,7 @@ class TestSeveralOutputs:
 def test_as_many_boxes_as_max_detections_allows(most: int, kept: int) -> None:
     """Each of 700 objects has two boxes, one a little better than the other."""
     corner = np.repeat(np.arange(700, dtype=np.float32)[:, None] / 700, 2, axis=0)
-    boxes = np.hstack([corner, corner, corner + 0.0007, corner + 0.0007])
+    boxes = np.hstack([corner, corner, corner + 0.0007, corner + 0.0007]).astype(np.float32)
     scores = np.linspace(0.9, 0.5, 1400).astype(np.float32)
     classes = np.zeros(1400, np.intp)
     found = suppress(boxes, scores, classes, Nms(max_detections=most))

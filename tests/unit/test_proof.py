@@ -1,14 +1,15 @@
 """A foreign model and its contract, looked at on a few pictures: used rightly, or refused."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 
 from edge import model
 from edge.errors import FatalError
-from edge.model import Contract
+from edge.head import OutputContract
+from edge.model import Contract, InputContract
 from edge.runtime import proof
 from edge.runtime.litert import LiteRt
 from edge.types import Fit, Tensor, TensorSpec
@@ -79,6 +80,20 @@ class TestClassifiers:
         spec = TensorSpec("scores", (1, 1), np.dtype(np.float32))
         with pytest.raises(FatalError, match="softmax over one score is always 1"):
             proof.check(one, FLOAT.read_bytes(), (spec,), [(np.ones((1, 1), np.float32),)])
+
+
+@pytest.mark.usefixtures("testdata")
+@pytest.mark.parametrize("task", ["classify", "multilabel"])
+def test_logits_that_lie_in_0_to_1_by_chance(task: Literal["classify", "multilabel"]) -> None:
+    contract = Contract(
+        name="m", task=task, labels=("a", "b"), input=InputContract(width=96, height=96)
+    )
+    content, spec = changed(FLOAT, logits), TensorSpec("out", (1, 2), np.dtype(np.float32))
+    rows = [(np.array([[0.3, 0.9]], np.float32),), (np.array([[0.1, 0.2]], np.float32),)]
+    with pytest.raises(FatalError, match=r"come from FULLY_CONNECTED without softmax or sigmoid"):
+        proof.check(contract, content, (spec,), rows)
+    told = contract.model_copy(update={"output": OutputContract(kind="logits")})
+    proof.check(told, content, (spec,), rows)
 
 
 def head(layout: str, **output: Any) -> Contract:
