@@ -106,7 +106,8 @@ def _check_scores(contract: Contract, raws: list[Raw]) -> None:
             f"output tensor {raws[0].name!r} holds scores from {low:.3g} to {high:.3g}, and "
             f"probabilities lie in 0 to 1: {_advice(contract)}"
         )
-    if told and within and _are_probabilities(contract, raws):
+    sealed = bool(contract.flatbuffer_sha256)  # its thresholds were chosen as it is
+    if told and within and not sealed and _are_probabilities(contract, raws):
         raise FatalError(
             f"output.kind: is logits, and output tensor {raws[0].name!r} holds probabilities: "
             'make it "probabilities" (it is so without the key)'

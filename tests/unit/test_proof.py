@@ -45,6 +45,15 @@ class TestClassifiers:
         more = 'task = "multilabel"'
         refused(described(tmp_path, content, more), "go through the logistic function")
 
+    def test_a_file_of_ours_keeps_what_its_thresholds_were_chosen_with(self) -> None:
+        """Earlier versions took a softmax that they did not know for logits."""
+        contract = Contract(
+            name="m", labels=("a", "b"), output=OutputContract(kind="logits"),
+            input=InputContract(width=96, height=96), flatbuffer_sha256="0" * 64,
+        )  # fmt: skip
+        spec = TensorSpec("scores", (1, 2), np.dtype(np.float32))
+        proof.check(contract, FLOAT.read_bytes(), (spec,), [(np.full((1, 2), 0.5, np.float32),)])
+
     @pytest.mark.parametrize("source", [FLOAT, INT8], ids=["float", "int8"])
     def test_probabilities_are_not_taken_for_logits(self, tmp_path: Path, source: Path) -> None:
         path = described(tmp_path, source.read_bytes(), 'output = { kind = "logits" }')
