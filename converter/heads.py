@@ -62,7 +62,8 @@ def scores_of(seen: Seen, told: tuple[str, ...]) -> OutputContract:
     given = _parsed(told)
     if strange := sorted(given.keys() - {"kind", "tensors"}):
         raise FatalError(
-            f"--head: {', '.join(strange)}: describes a detector's outputs: add --task detect"
+            "--head: describes a detector's outputs: add --task detect "
+            f"(a classifier has kind and tensors, not {', '.join(strange)})"
         )
     fitting = fitting_labels(seen.labels, seen.specs)
     if len(fitting) > 1 and "tensors" not in given:

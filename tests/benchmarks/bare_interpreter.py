@@ -58,8 +58,9 @@ class Bare:
         scale, zero = self.given["quantization"]
         lowest = -128 if self.given["dtype"] is np.int8 else 0
         named = (pixels for part, pixels in PIXELS.items() if part in path.stem)
-        usual: tuple[float, float] = next(named, (0, 255))
-        self.mean, self.std = (zero - lowest, 1 / scale) if scale else usual
+        self.mean: float
+        self.std: float
+        self.mean, self.std = (zero - lowest, 1 / scale) if scale else next(named, (0, 255))
 
     def tensor(self, image: Image) -> Values:
         """B, G, R pixels of any size -> the input."""
