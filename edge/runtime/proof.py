@@ -27,6 +27,7 @@ FURTHEST = 2.0
 the picture's side."""
 ENOUGH = 64
 """So many logits that all lie in 0..1 are none."""
+
 Row = tuple[Tensor, ...]
 """All raw outputs for one picture."""
 
