@@ -22,7 +22,7 @@ from converter.options import (
     Resize,
 )
 from edge.errors import HedgerowError, TransientError
-from edge.head import Task
+from edge.head import OutputContract, Task
 from edge.text import composed
 
 INTERRUPTED = 130
@@ -104,7 +104,8 @@ PACK_OPTIONS = (
         "--head",
         multiple=True,
         metavar="KEY=VALUE",
-        help="With --task detect, what the outputs do not show: layout=yolov8, nms.iou=0.5; often.",
+        help="What the outputs do not show: kind=logits, tensors=[1]; of a detector layout=yolov8, "
+        "nms.iou=0.5; often.",
     ),
 )
 
@@ -246,7 +247,7 @@ def pack_command(model: Path, task: Task, out: Path, **given: Any) -> None:
     packed = pack_file(model, out, task, _options(given))
     contract = packed.contract
     click.echo(f"{packed.out}: {contract.name}, {contract.task}, {len(contract.labels)} labels")
-    if contract.task == "detect":
+    if contract.task == "detect" or contract.output != OutputContract():
         told = contract.output.model_dump(exclude_none=True, exclude={"nms", "anchors"})
         click.echo("outputs: " + ", ".join(f"{key} {value}" for key, value in told.items()))
 

@@ -16,8 +16,10 @@ from converter.probe import order_text
 from converter.quality import at_thresholds, per_class
 from converter.report import threshold_text
 from edge.decode import probabilities
+from edge.decode.tensors import scores_place
 from edge.errors import FatalError
 from edge.model import Contract, load
+from edge.runtime import proof
 from edge.runtime.runtime import open_runtime
 
 LABELS_WRONG = "THE LABELS LOOK WRONG"
@@ -34,12 +36,16 @@ def evaluate(
     loaded = load(model)
     runtime = open_runtime(loaded)
     contract = loaded.contract
+    if contract.task == "detect":
+        raise FatalError(f"{model}: is a detector: evaluate measures classifiers")
+    proof.decoder(loaded, runtime.input, runtime.outputs)
     listing = pictures.find(data, contract.labels)
     measuring = listing.measuring
     with files.scratch_folder() as scratch:
         photos = pictures.read(measuring, contract.input, scratch, progress)
         feed = Feed(photos.pixels, contract.input)
-        raw = measure.scores(runtime, feed, "measuring", progress)
+        place = scores_place(contract, runtime.outputs)
+        raw = measure.scores(runtime, feed, "measuring", progress, place)
     scores = probabilities(contract, raw)
     answers = np.bincount(scores.argmax(axis=1), minlength=len(contract.labels))
     facts: dict[str, Any] = {

@@ -21,6 +21,7 @@ from converter.measure import Feed, Inferring, Scores
 from converter.quiet import no_native_log
 from converter.workshop import Workshop
 from edge.decode.classify import independent, probabilities
+from edge.decode.tensors import scores_place
 from edge.errors import FatalError
 from edge.model import Contract, load
 from edge.runtime.runtime import open_runtime
@@ -132,7 +133,8 @@ def _spans(length: int) -> list[slice]:
 
 def _chances(network: Inferring, contract: Contract, pixels: Pixels) -> Scores:
     """(n, labels) probabilities."""
-    raw = measure.scores(network, Feed(pixels, contract.input), "explaining", False)
+    place = scores_place(contract, network.outputs)
+    raw = measure.scores(network, Feed(pixels, contract.input), "explaining", False, place)
     if contract.task == "multilabel":
         return np.asarray(independent(contract, raw), np.float32)
     return np.asarray(probabilities(contract, raw), np.float32)

@@ -13,7 +13,9 @@ from pydantic import ValidationError
 
 from converter.flatbuffer import unpack
 from edge.decode import anchors
+from edge.decode.tensors import fitting_labels
 from edge.errors import FatalError
+from edge.flatbuffer.ends import GIVE_LOGITS, made_by
 from edge.flatbuffer.schema import POSTPROCESS
 from edge.head import OutputContract, RetinaAnchors, SsdAnchors
 from edge.types import TensorSpec
@@ -22,8 +24,6 @@ Values = npt.NDArray[np.float32]
 
 STRIDES = (8, 16, 32)
 """Of every YOLO since v3 whose input is no larger than its paper's."""
-IN_GRAPH = ("ssd_postprocess", "end_to_end")
-"""Layouts whose boxes are suppressed and sorted by the graph itself."""
 SLACK = 0.01
 FURTHEST = 2.0
 """A normalised centre lies in the picture or a little beyond; one in pixels is of the order of
@@ -51,8 +51,39 @@ def head_of(seen: Seen, told: tuple[str, ...]) -> OutputContract:
     given = _parsed(told)
     if "layout" not in given:
         given["layout"] = _layout(seen)
+    return _validated(_observed(seen, given) | given)
+
+
+def scores_of(seen: Seen, told: tuple[str, ...]) -> OutputContract:
+    """A classifier's `output`: which tensor holds its scores, and whether they are logits.
+
+    Raises FatalError where several could be, and none is told.
+    """
+    given = _parsed(told)
+    if strange := sorted(given.keys() - {"kind", "tensors"}):
+        raise FatalError(
+            "--head: describes a detector's outputs: add --task detect "
+            f"(a classifier has kind and tensors, not {', '.join(strange)})"
+        )
+    fitting = fitting_labels(seen.labels, seen.specs)
+    if len(fitting) > 1 and "tensors" not in given:
+        listed = ", ".join(f"{place}: {seen.specs[place].name!r}" for place in fitting)
+        raise FatalError(
+            f"--head: several outputs have {seen.labels} values ({listed}): say which, for "
+            f"example --head 'tensors=[{fitting[0]}]'"
+        )
+    if fitting and fitting[0]:
+        given.setdefault("tensors", fitting)
+    output = _validated(given)
+    place = (output.tensors or fitting or (0,))[0]
+    if "kind" not in given and made_by(seen.flatbuffer, place) in GIVE_LOGITS:
+        return output.model_copy(update={"kind": "logits"})
+    return output
+
+
+def _validated(given: dict[str, Any]) -> OutputContract:
     try:
-        return OutputContract.model_validate(_observed(seen, given) | given)
+        return OutputContract.model_validate(given)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "output"

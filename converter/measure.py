@@ -32,6 +32,7 @@ class Inferring(Protocol):
 
     input: TensorSpec
     output: TensorSpec
+    outputs: tuple[TensorSpec, ...]
 
     def infer(self, tensor: Tensor) -> tuple[Tensor, ...]:
         """The input tensor -> all raw outputs."""
@@ -52,13 +53,13 @@ class Feed:
             yield table[picture, channels].reshape(network.input.shape)
 
 
-def scores(network: Inferring, feed: Feed, what: str, progress: bool) -> Scores:
-    """Real (dequantised) outputs for every picture."""
-    output = network.output
+def scores(network: Inferring, feed: Feed, what: str, progress: bool, place: int = 0) -> Scores:
+    """Real (dequantised) values of the output at `place`, for every picture."""
+    output = network.outputs[place]
     rows = np.empty((len(feed.pixels), int(np.prod(output.shape))), np.float32)
     steps = bar(range(len(feed.pixels)), what, progress)
     for row, tensor in zip(steps, feed.tensors(network), strict=True):
-        rows[row] = output.dequantize(network.infer(tensor)[0]).ravel()
+        rows[row] = output.dequantize(network.infer(tensor)[place]).ravel()
     return rows
 
 

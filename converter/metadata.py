@@ -25,7 +25,8 @@ def with_metadata(flatbuffer: bytes, contract: Contract) -> bytes:
 
     model = unpack(flatbuffer)
     buffer = schema.BufferT()
-    buffer.data = np.frombuffer(describe(contract), np.uint8)
+    outputs = len(model.subgraphs[0].outputs)
+    buffer.data = np.frombuffer(describe(contract, outputs), np.uint8)
     model.buffers.append(buffer)
     entry = schema.MetadataT()
     entry.name = METADATA_NAME
@@ -35,16 +36,17 @@ def with_metadata(flatbuffer: bytes, contract: Contract) -> bytes:
     return pack(model)
 
 
-def describe(contract: Contract) -> bytes:
-    """The ModelMetadata flatbuffer of a classifier."""
+def describe(contract: Contract, outputs: int = 1) -> bytes:
+    """The ModelMetadata flatbuffer of a classifier; one of its outputs has the labels."""
     import flatbuffers
 
+    place = (contract.output.tensors or (0,))[0]
     b = flatbuffers.Builder(1024)
     subgraph = _table(
         b,
         {
             2: _vector(b, [_input(b, contract.input)]),
-            3: _vector(b, [_output(b)]),
+            3: _vector(b, [_output(b) if n == place else _unnamed(b) for n in range(outputs)]),
         },
     )
     root = _table(
@@ -78,6 +80,11 @@ def _output(b: Any) -> int:
     stats = _table(b, {0: _floats(b, np.ones(1)), 1: _floats(b, np.zeros(1))})
     fields = {0: b.CreateString("scores"), 3: content, 5: stats, 6: _vector(b, [file])}
     return _table(b, fields)
+
+
+def _unnamed(b: Any) -> int:
+    """An output that the contract does not read."""
+    return _table(b, {0: b.CreateString("other")})
 
 
 def _content(b: Any, kind: int, properties: int) -> int:

@@ -3,10 +3,10 @@
 import numpy as np
 
 from converter.data import Pixels
-from converter.heads import IN_GRAPH
 from converter.measure import Feed
 from converter.metadata import with_metadata
 from edge.golden import GOLDEN_FILE, written
+from edge.head import IN_GRAPH
 from edge.model import Contract, sealed
 from edge.runtime.litert import LiteRt
 

@@ -9,17 +9,17 @@ from pydantic import ValidationError
 from converter import data as pictures
 from converter import files, ours
 from converter.data import Pixels
-from converter.heads import Seen, head_of
+from converter.heads import Seen, head_of, scores_of
 from converter.measure import Feed
 from converter.options import Options, Statistics, statistics
 from converter.pack import pack, pack_detector
 from converter.preparation import name_for
 from converter.trial import try_file
-from edge.decode import open_decode
 from edge.errors import FatalError
 from edge.head import Task
 from edge.model import Contract, InputContract, RejectRule, appended
 from edge.preprocess import check_range
+from edge.runtime import proof
 from edge.runtime.litert import LiteRt
 from edge.types import TensorSpec
 
@@ -44,19 +44,22 @@ def pack_file(source: Path, out: Path, task: Task, options: Options) -> Packed:
     ours.check_model(out, source, options.calibration)
     if not options.labels:
         raise FatalError("--labels: name the labels in the order of the network's outputs")
-    if options.head and task != "detect":
-        raise FatalError("--head: describes a detector's outputs: add --task detect")
     flatbuffer, carried = _parts(source)
     try_file(source, str(source))
     network = LiteRt(str(source), flatbuffer, threads=1)
     contract = _contract(network.input, out, options)
     check_range(contract.input, network.input)
     pixels = _pixels(contract, options)
-    update: dict[str, object] = {"task": task}
-    if task == "detect":
-        update["output"] = head_of(_seen(flatbuffer, network, contract, pixels), options.head)
-    contract = contract.model_copy(update=update)
-    open_decode(contract, network.outputs)
+    rows = _rows(network, contract, pixels)
+    seen = _seen(flatbuffer, network, contract, rows)
+    output = (head_of if task == "detect" else scores_of)(seen, options.head)
+    contract = contract.model_copy(update={"task": task, "output": output})
+    if idle := contract.idle_keys():
+        raise FatalError(f"{', '.join(idle)}: without effect for {output.layout or task}")
+    try:
+        proof.check(contract, flatbuffer, network.outputs, rows)
+    except FatalError as error:
+        raise FatalError(f"{source}: {error}") from None
     if task == "detect":
         content = pack_detector(flatbuffer, contract, pixels, carried)
     else:
@@ -119,10 +122,14 @@ def _statistics(tensor: TensorSpec, options: Options) -> Statistics:
     return (float(tensor.zero_point - FIRST_INTEGER[tensor.dtype]),), (1 / tensor.scale,)
 
 
-def _seen(flatbuffer: bytes, network: LiteRt, contract: Contract, pixels: Pixels) -> Seen:
-    """The outputs for all pixels."""
+def _rows(network: LiteRt, contract: Contract, pixels: Pixels) -> list[proof.Row]:
+    """All raw outputs for each picture."""
     feed = Feed(pixels, contract.input)
-    rows = [network.infer(tensor) for tensor in feed.tensors(network)]
+    return [network.infer(tensor) for tensor in feed.tensors(network)]
+
+
+def _seen(flatbuffer: bytes, network: LiteRt, contract: Contract, rows: list[proof.Row]) -> Seen:
+    """The outputs as real numbers."""
     values = tuple(
         np.concatenate([np.asarray(spec.dequantize(row[place]), np.float32) for row in rows])
         for place, spec in enumerate(network.outputs)

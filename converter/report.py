@@ -4,11 +4,14 @@ import json
 from typing import Any
 
 from converter import gate as judged
+from converter.measure import SMALLEST
 from converter.normalization import ASSUMED
 from converter.probe import order_text
 
-DIFFERENT = 0.85
-"""Share of equal labels below which int8 is another model, whatever its accuracy is."""
+LEAST_AGREEMENT = 0.9
+"""The share of pictures on which int8 gives float's label: lower, and it is said."""
+STEPS = 256
+"""Of an int8 probability."""
 
 
 def receipt(facts: dict[str, Any]) -> dict[str, Any]:
@@ -70,11 +73,18 @@ def causes(facts: dict[str, Any]) -> list[str]:
 
 def _agreement(facts: dict[str, Any]) -> list[str]:
     """What accuracy does not show, above all of unlabelled pictures."""
-    if facts["agreement"] >= DIFFERENT:
+    if facts["agreement"] >= LEAST_AGREEMENT:
         return []
+    labels = len(facts["labels"])
+    reason = (
+        f" ({labels} labels share the {STEPS} steps of an int8 probability, and what lies below "
+        f"{SMALLEST:.3f} becomes 0)"
+        if labels > STEPS
+        else ""
+    )
     return [
-        f"INT8 ANSWERS DIFFERENTLY: only {facts['agreement']:.0%} of the pictures get the float "
-        "model's label: try more --effort or more pictures"
+        f"INT8 ANSWERS DIFFERENTLY: {1 - facts['agreement']:.0%} of the pictures get another label "
+        f"than from the float model{reason}: try more --effort or more pictures"
     ]
 
 

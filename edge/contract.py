@@ -12,7 +12,7 @@ from pydantic import (
 )
 
 from edge import text
-from edge.head import OutputContract, Part, Share, Task, fits_task
+from edge.head import OutputContract, Part, Share, Task, fits_task, idle_keys
 from edge.types import UNKNOWN
 
 SCHEMA: Literal["hedgerow.model/1"] = "hedgerow.model/1"
@@ -109,6 +109,16 @@ class Contract(Part):
     flatbuffer_sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
     provenance: dict[str, Any] = Field(default={})
     receipt: dict[str, Any] = Field(default={})
+
+    def idle_keys(self) -> tuple[str, ...]:
+        """The keys that were given a value that changes nothing."""
+        found = idle_keys(self.output)
+        if self.input.resize != "crop" and self.input.crop_fraction != 1.0:
+            found.append("input.crop_fraction")
+        if self.task == "detect":
+            found += ["temperature"] if self.temperature != 1.0 else []
+            found += ["reject"] if self.reject != RejectRule() else []
+        return tuple(found)
 
     @model_validator(mode="after")
     def _parts_agree(self) -> "Contract":

@@ -89,6 +89,33 @@ class OutputContract(Part):
         return self
 
 
+IN_GRAPH = ("ssd_postprocess", "end_to_end")
+"""Layouts whose boxes are suppressed and sorted by the graph itself; their scores are taken as
+they are."""
+
+
+NMS_READ: dict[str | None, set[str]] = {
+    None: set(),
+    "ssd_postprocess": set(),
+    "end_to_end": {"min_score", "max_detections"},
+}
+"""By layout; the others read all of them."""
+
+
+def idle_keys(output: OutputContract) -> list[str]:
+    """The keys that were given a value and that this layout does not read."""
+    usual, found = OutputContract(), []
+    if output.layout in (None, "ssd", "ssd_postprocess") and output.coordinates != "normalized":
+        found.append("output.coordinates")
+    if output.layout in IN_GRAPH and output.kind != usual.kind:
+        found.append("output.kind")
+    read = NMS_READ.get(output.layout, set(Nms.model_fields))
+    for key in Nms.model_fields:
+        if key not in read and getattr(output.nms, key) != getattr(usual.nms, key):
+            found.append(f"output.nms.{key}")
+    return found
+
+
 def fits_task(task: Task, output: OutputContract) -> None:
     """Raises ValueError where the task and the output's layout do not go together."""
     if (task == "detect") != (output.layout is not None):

@@ -19,6 +19,7 @@ from edge.errors import FatalError
 from edge.flatbuffer import metadata
 from edge.flatbuffer.appended import Appended, appended
 from edge.golden import GOLDEN_FILE, Golden
+from edge.head import OutputContract
 
 __all__ = [
     "CONTRACT_FILE", "GOLDEN_FILE", "LABELS_FILE", "SCHEMA", "Appended", "Contract", "Golden",
@@ -108,7 +109,7 @@ def _contract(path: Path, flatbuffer: bytes, files: dict[str, bytes]) -> Contrac
             return Contract.model_validate(_json(files[CONTRACT_FILE]))
         where = str(sidecar)
         if sidecar.exists():
-            return Contract.model_validate(_toml(sidecar))
+            return _obeyed(where, Contract.model_validate(_toml(sidecar)))
         where = f"{path}: TFLite Metadata"
         return _foreign(path, flatbuffer, files)
     except ValidationError as error:
@@ -117,6 +118,14 @@ def _contract(path: Path, flatbuffer: bytes, files: dict[str, bytes]) -> Contrac
         raise FatalError(f"{where}: is damaged or hostile: nested too deep") from None
     except (ValueError, OSError) as error:
         raise FatalError(f"{where}: cannot be read: {text.shown(str(error))}") from None
+
+
+def _obeyed(where: str, contract: Contract) -> Contract:
+    """Raises FatalError for what its author wrote in vain."""
+    if idle := contract.idle_keys():
+        what = contract.output.layout or contract.task
+        raise FatalError(f"{where}: {', '.join(idle)}: without effect for {what}: leave it out")
+    return contract
 
 
 def _first(error: ValidationError) -> str:
@@ -185,6 +194,9 @@ def _foreign(path: Path, flatbuffer: bytes, files: dict[str, bytes]) -> Contract
             std=described.std,
         ),
         labels=labels,
+        output=OutputContract(
+            kind="logits" if described.logits else "probabilities", tensors=(described.place,)
+        ),
     )
 
 

@@ -58,6 +58,11 @@ class TensorSpec:
     scale: float = 0.0
     zero_point: int = 0
 
+    @property
+    def counts(self) -> bool:
+        """Whether it holds whole numbers, as indices are."""
+        return self.dtype.kind in "iub" and not self.scale
+
     def quantize(self, real: Tensor) -> Tensor:
         """Real values of any shape -> this tensor's dtype, rounded and clamped.
 

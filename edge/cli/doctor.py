@@ -94,12 +94,14 @@ def _try(name: str, path: Path) -> list[object]:
 
     from edge import model
     from edge.errors import HedgerowError
+    from edge.runtime.proof import decoder
     from edge.runtime.runtime import open_runtime
     from edge.runtime.verify import seeded
 
     try:
         loaded = model.load(path)
         runtime = open_runtime(loaded, (name,))
+        decoder(loaded, runtime.input, runtime.outputs)
         durations_s = []
         for tensor in [*seeded(runtime.input)] * 5:
             began_s = time.monotonic()

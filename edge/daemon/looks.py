@@ -6,11 +6,11 @@ from itertools import count
 from edge.config import Config
 from edge.daemon import check, scene
 from edge.daemon.memory import Memory, state_folder
-from edge.decode import open_decode
 from edge.events import EventTracker, ObjectEvents, RuleBook
 from edge.model import Model
 from edge.pipeline import Look
-from edge.preprocess import Preprocess, check_range
+from edge.preprocess import Preprocess
+from edge.runtime.proof import decoder
 from edge.runtime.runtime import Limits, Runtime, Setup
 
 
@@ -70,10 +70,7 @@ class Looks:
 
     def follow(self, plan: Plan) -> None:
         """From now on. Raises FatalError, and nothing is changed, where it cannot work."""
-        contract = plan.model.contract
-        Preprocess(contract.input, self._runtime.input)  # refuses what does not fit
-        check_range(contract.input, self._runtime.input)
-        self._decode = open_decode(contract, self._runtime.outputs)
+        self._decode = decoder(plan.model, self._runtime.input, self._runtime.outputs)
         self._keeps_stories = plan.seeks_as(self.plan)
         self._keeps_gate = plan.config.motion == self.plan.config.motion
         self.plan = plan

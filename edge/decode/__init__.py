@@ -3,11 +3,12 @@
 from typing import Protocol
 
 from edge.decode.classify import Classify, probabilities
+from edge.decode.tensors import Raw, scores_place
 from edge.errors import FatalError
 from edge.model import Contract
 from edge.types import Detection, Fit, Tensor, TensorSpec
 
-__all__ = ["Classify", "Decode", "open_decode", "probabilities"]
+__all__ = ["Classify", "Decode", "Decoder", "Raw", "open_decode", "probabilities"]
 
 
 class Decode(Protocol):
@@ -18,14 +19,23 @@ class Decode(Protocol):
         ...
 
 
-def open_decode(contract: Contract, outputs: tuple[TensorSpec, ...]) -> Decode:
+class Decoder(Decode, Protocol):
+    """One that also shows what it reads."""
+
+    def raw(self, outputs: tuple[Tensor, ...]) -> Raw:
+        """All raw outputs -> the network's own scores and boxes, for who checks the contract."""
+        ...
+
+
+def open_decode(contract: Contract, outputs: tuple[TensorSpec, ...]) -> Decoder:
     """The decoder that the contract asks for.
 
     Raises FatalError where the model's outputs are not what the contract says.
     """
     match contract.output.layout:
         case None:
-            return Classify(contract, outputs[0])
+            place = scores_place(contract, outputs)
+            return Classify(contract, outputs[place], place)
         case "ssd_postprocess":
             from edge.decode.ssd import SsdPostprocess
 

@@ -13,7 +13,9 @@ Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.intp]
 
 CANDIDATES = 300
-"""The best-scored boxes that NMS looks at: its cost grows with their square."""
+"""The best-scored boxes that NMS looks at, and at once: its cost grows with their square."""
+CANDIDATES_EACH = 3
+"""More of them where more are to be kept: so many for each of `max_detections`."""
 
 
 def corners(centers: Floats) -> Floats:
@@ -38,19 +40,32 @@ def suppress(boxes: Floats, scores: Floats, classes: Indices, rule: Nms) -> Indi
     the one with the lower score goes; equal scores keep their order.
     """
     order = np.argsort(-scores, kind="stable")
-    order = order[scores[order] >= rule.min_score][:CANDIDATES]
-    clash = iou(boxes[order], boxes[order]) > rule.iou
+    most = max(CANDIDATES, CANDIDATES_EACH * rule.max_detections)
+    order = order[scores[order] >= rule.min_score][:most]
+    kept = order[:0]
+    for start in range(0, len(order), CANDIDATES):
+        block = order[start : start + CANDIDATES]
+        block = block[~_clash(boxes, classes, (kept, block), rule).any(axis=0)]
+        clash = _clash(boxes, classes, (block, block), rule)
+        alive = np.ones(len(block), bool)
+        for index in range(len(block)):
+            if alive[index]:
+                alive[index + 1 :] &= ~clash[index, index + 1 :]
+        kept = np.concatenate([kept, block[alive]])[: rule.max_detections]
+        if len(kept) == rule.max_detections:
+            break
+    return kept
+
+
+def _clash(
+    boxes: Floats, classes: Indices, pair: tuple[Indices, Indices], rule: Nms
+) -> npt.NDArray[np.bool_]:
+    """(n, m): which of the second boxes the first ones would suppress."""
+    one, other = pair
+    clash = iou(boxes[one], boxes[other]) > rule.iou
     if rule.per_class:
-        clash &= classes[order][:, None] == classes[order][None, :]
-    alive = np.ones(len(order), bool)
-    kept = []
-    for index in range(len(order)):
-        if alive[index]:
-            kept.append(index)
-            if len(kept) == rule.max_detections:
-                break
-            alive &= ~clash[index]
-    return order[kept]
+        clash &= classes[one][:, None] == classes[other][None, :]
+    return clash
 
 
 def to_frame(boxes: Floats, fit: Fit) -> Floats:
@@ -66,7 +81,10 @@ def to_frame(boxes: Floats, fit: Fit) -> Floats:
 def detections(
     boxes: Floats, scores: Floats, classes: Indices, labels: tuple[str, ...]
 ) -> tuple[Detection, ...]:
-    """Boxes in the frame -> Detections in the same order; empty boxes are left out."""
+    """Boxes in the frame -> Detections in the same order; empty boxes are left out, and those
+    that no number describes."""
+    sound = np.isfinite(scores) & np.isfinite(boxes).all(axis=1)
+    boxes, scores, classes = boxes[sound], scores[sound], classes[sound]
     found = []
     for box, score, index in zip(boxes.tolist(), scores.tolist(), classes.tolist(), strict=True):
         if box[2] > box[0] and box[3] > box[1]:

@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
+from edge.decode.tensors import Raw
 from edge.errors import FatalError
 from edge.model import Contract
 from edge.types import Detection, Fit, Tensor, TensorSpec
@@ -18,24 +19,33 @@ class Classify:
     Raises FatalError at construction where the output's width and the labels do not agree.
     """
 
-    def __init__(self, contract: Contract, output: TensorSpec) -> None:
+    def __init__(self, contract: Contract, output: TensorSpec, place: int = 0) -> None:
+        """`place` is the output's position among the model's."""
         width = int(np.prod(output.shape))
         if width != len(contract.labels):
             raise FatalError(
                 f"output tensor {output.name!r} has {width} values, the contract names "
                 f"{len(contract.labels)} labels"
             )
+        if output.counts:
+            raise FatalError(
+                f"output tensor {output.name!r} holds whole numbers ({output.dtype}), not a score "
+                "for each label: export the network without top_k or argmax at its end"
+            )
         self._contract = contract
         self._output = output
+        self._place = place
 
     def __call__(self, outputs: tuple[Tensor, ...], fit: Fit) -> tuple[Detection, ...]:  # noqa: ARG002
-        """The first output tensor -> one Detection for each of the first MOST labels.
+        """The scores' tensor -> one Detection for each of the first MOST labels.
 
         A frame that the reject rule turns away has the rule's label alone, with the probability
-        that was too low.
+        that was too low: 0 where the network gave what is no number.
         """
-        real = self._output.dequantize(outputs[0]).ravel()
-        scores = self._scores(real)
+        real = self.raw(outputs).scores
+        if not np.isfinite(real).all():
+            return (Detection(self._contract.reject.label, 0.0),)
+        scores = np.clip(self._scores(real), 0.0, 1.0)
         order = np.argsort(-scores, kind="stable")
         if self._contract.task == "classify":
             order = order[:MOST]
@@ -43,6 +53,10 @@ class Classify:
         if best < self._contract.reject.below:
             return (Detection(self._contract.reject.label, best),)
         return tuple(Detection(self._contract.labels[i], float(scores[i])) for i in order)
+
+    def raw(self, outputs: tuple[Tensor, ...]) -> Raw:
+        """A real score for each label."""
+        return Raw(self._output.name, self._output.dequantize(outputs[self._place]).ravel())
 
     def _scores(self, real: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         if self._contract.task == "multilabel":

@@ -3,9 +3,9 @@
 import numpy as np
 
 from edge.decode import anchors
-from edge.decode.boxes import detections, suppress, to_frame
+from edge.decode.boxes import Floats, detections, suppress, to_frame
 from edge.decode.classify import logistic
-from edge.decode.tensors import boxes_first, listed, postprocess_order, wanted
+from edge.decode.tensors import Raw, boxes_first, listed, postprocess_order, wanted
 from edge.errors import FatalError
 from edge.model import Contract
 from edge.types import Detection, Fit, Tensor, TensorSpec
@@ -31,14 +31,25 @@ class SsdPostprocess:
 
     def __call__(self, outputs: tuple[Tensor, ...], fit: Fit) -> tuple[Detection, ...]:
         """The op's first `count` rows -> Detections in the frame, best first."""
+        boxes, classes, scores = self._counted(outputs)
+        rows = np.flatnonzero(np.isfinite(scores) & np.isfinite(classes))
+        rows = rows[np.argsort(-scores[rows], kind="stable")]
+        found = to_frame(boxes[rows][:, [1, 0, 3, 2]], fit)
+        return detections(found, scores[rows], classes[rows].astype(np.intp), self._labels)
+
+    def raw(self, outputs: tuple[Tensor, ...]) -> Raw:
+        """The rows that the op counts."""
+        boxes, _, scores = self._counted(outputs)
+        return Raw(self._specs[2].name, scores, (boxes[:, :2] + boxes[:, 2:]) * np.float32(0.5))
+
+    def _counted(self, outputs: tuple[Tensor, ...]) -> tuple[Floats, Floats, Floats]:
+        """Boxes, classes and scores, as many as the op says there are."""
         boxes, classes, scores, count = (
             spec.dequantize(outputs[place])[0]
             for spec, place in zip(self._specs, self._places, strict=True)
         )
-        rows = np.arange(min(int(count), len(scores)))
-        rows = rows[np.argsort(-scores[rows], kind="stable")]
-        found = to_frame(boxes[rows][:, [1, 0, 3, 2]], fit)
-        return detections(found, scores[rows], classes[rows].astype(np.intp), self._labels)
+        there = int(np.clip(np.nan_to_num(count), 0, len(scores)))
+        return boxes[:there], classes[:there], scores[:there]
 
 
 class SsdHead:
@@ -74,12 +85,20 @@ class SsdHead:
         rule = self._contract.output.nms
         raw = outputs[self._places[1]][0][:, self._background :]
         classes = raw.argmax(axis=1)
-        scores = self._specs[1].dequantize(raw[np.arange(len(raw)), classes])
+        best = scores = self._specs[1].dequantize(raw[np.arange(len(raw)), classes])
         if self._contract.output.kind == "logits":
-            scores = logistic(scores)
-        rows = np.flatnonzero(scores >= rule.min_score)
+            scores = logistic(best)
+        rows = np.flatnonzero((scores >= rule.min_score) & np.isfinite(best))
         encodings = self._specs[0].dequantize(outputs[self._places[0]][0][rows])
+        sound = np.isfinite(encodings).all(axis=1)
+        encodings, rows = encodings[sound], rows[sound]
         boxes = anchors.decode(encodings, self._anchors[rows], self._rule)
         kept = suppress(boxes, scores[rows], classes[rows], rule)
         found = to_frame(boxes[kept], fit)
         return detections(found, scores[rows][kept], classes[rows][kept], self._contract.labels)
+
+    def raw(self, outputs: tuple[Tensor, ...]) -> Raw:
+        """Every anchor's scores."""
+        spec = self._specs[1]
+        real = spec.dequantize(outputs[self._places[1]][0][:, self._background :])
+        return Raw(spec.name, real.ravel())

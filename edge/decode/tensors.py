@@ -1,10 +1,28 @@
 """Which of a detector's output tensors is which."""
 
+import math
 import re
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
 
 from edge.errors import FatalError
 from edge.model import Contract
 from edge.types import TensorSpec
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """What a network itself said, before the contract's functions make probabilities of it."""
+
+    name: str
+    """Of the tensor with the scores."""
+    scores: Floats
+    centers: Floats | None = None
+    """(n, 2) or more: where its boxes lie, in its own unit; None for boxes over anchors."""
 
 
 def wanted(
@@ -14,13 +32,32 @@ def wanted(
 
     Raises FatalError that names the key and what the model has.
     """
-    chosen = contract.output.tensors or guess
-    if len(chosen) != len(guess) or any(not 0 <= i < len(outputs) for i in chosen):
+    told = contract.output.tensors
+    chosen = guess if told is None else told
+    there = all(0 <= place < len(outputs) for place in chosen)
+    if len(chosen) != len(guess) or not there or len(set(chosen)) != len(chosen):
+        reads = f"layout {contract.output.layout}" if contract.output.layout else contract.task
         raise FatalError(
-            f"output.tensors: layout {contract.output.layout} reads {len(guess)} tensors, got "
-            f"{list(chosen)}; the model has {len(outputs)}: {listed(outputs)}"
+            f"output.tensors: {reads} reads {len(guess)} tensors, got {list(chosen)}; the model "
+            f"has {len(outputs)}: {listed(outputs)}"
         )
     return tuple(chosen)
+
+
+def scores_place(contract: Contract, outputs: tuple[TensorSpec, ...]) -> int:
+    """Where a classifier's scores lie: as `output.tensors` says, else in the first output that
+    has as many values as there are labels."""
+    fitting = fitting_labels(len(contract.labels), outputs)
+    return wanted(contract, outputs, (fitting[0] if fitting else 0,))[0]
+
+
+def fitting_labels(labels: int, outputs: tuple[TensorSpec, ...]) -> tuple[int, ...]:
+    """The outputs that have as many real values as there are labels."""
+    return tuple(
+        place
+        for place, spec in enumerate(outputs)
+        if math.prod(spec.shape) == labels and not spec.counts
+    )
 
 
 def listed(outputs: tuple[TensorSpec, ...]) -> str:

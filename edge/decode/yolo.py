@@ -4,7 +4,7 @@ import numpy as np
 
 from edge.decode.boxes import Floats, Indices, corners, detections, suppress, to_frame
 from edge.decode.classify import logistic
-from edge.decode.tensors import boxes_first, listed, wanted
+from edge.decode.tensors import Raw, boxes_first, listed, wanted
 from edge.errors import FatalError
 from edge.model import Contract
 from edge.types import Detection, Fit, Tensor, TensorSpec
@@ -21,7 +21,8 @@ class Yolo:
     def __init__(self, contract: Contract, outputs: tuple[TensorSpec, ...]) -> None:
         self._contract = contract
         self._objectness = int(contract.output.layout == "yolov5")
-        split = len(contract.output.tensors or outputs) == 2
+        told = contract.output.tensors
+        split = len(outputs if told is None else told) == 2
         self._places = wanted(contract, outputs, boxes_first(outputs) if split else (0,))
         self._specs = tuple(outputs[place] for place in self._places)
         values = self._objectness + len(contract.labels)
@@ -34,13 +35,11 @@ class Yolo:
 
     def __call__(self, outputs: tuple[Tensor, ...], fit: Fit) -> tuple[Detection, ...]:
         """Keep what scores enough, suppress, undo the letterbox."""
-        tables = [
-            outputs[place][0].T if columns else outputs[place][0]
-            for place, columns in zip(self._places, self._columns, strict=True)
-        ]
-        boxes, values = tables if len(tables) == 2 else (tables[0][:, :4], tables[0][:, 4:])
+        boxes, values = self._apart(outputs)
         rows, classes, scores = self._score(values)
         centers = self._specs[0].dequantize(boxes[rows]) * self._unit
+        sound = np.isfinite(centers).all(axis=1)
+        centers, classes, scores = centers[sound], classes[sound], scores[sound]
         rule = self._contract.output.nms
         found = corners(centers)
         kept = suppress(found, scores, classes, rule)
@@ -48,15 +47,32 @@ class Yolo:
             to_frame(found[kept], fit), scores[kept], classes[kept], self._contract.labels
         )
 
+    def raw(self, outputs: tuple[Tensor, ...]) -> Raw:
+        """Every place's scores, the objectness among them, and its centre."""
+        boxes, values = self._apart(outputs)
+        scores = self._specs[-1].dequantize(values)
+        return Raw(self._specs[-1].name, scores.ravel(), self._specs[0].dequantize(boxes[:, :2]))
+
+    def _apart(self, outputs: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+        """(n, 4) boxes and (n, values) scores as they are quantised."""
+        tables = [
+            outputs[place][0].T if columns else outputs[place][0]
+            for place, columns in zip(self._places, self._columns, strict=True)
+        ]
+        if len(tables) == 2:
+            return tables[0], tables[1]
+        return tables[0][:, :4], tables[0][:, 4:]
+
     def _score(self, values: Tensor) -> tuple[Indices, Indices, Floats]:
         """(n, values) raw -> rows that count, the best label of each and its score."""
         rule, spec = self._contract.output.nms, self._specs[-1]
         names = values[:, self._objectness :]
-        best = names.max(axis=1)
-        scores = self._real(spec.dequantize(best))
+        best = spec.dequantize(names.max(axis=1))
+        scores = self._real(best)
         if self._objectness:
-            scores = scores * self._real(spec.dequantize(values[:, 0]))
-        rows = np.flatnonzero(scores >= rule.min_score)
+            there = spec.dequantize(values[:, 0])
+            best, scores = best + there, scores * self._real(there)
+        rows = np.flatnonzero((scores >= rule.min_score) & np.isfinite(best))
         return rows, names[rows].argmax(axis=1), scores[rows]
 
     def _real(self, values: Floats) -> Floats:
@@ -80,12 +96,19 @@ class EndToEnd:
     def __call__(self, outputs: tuple[Tensor, ...], fit: Fit) -> tuple[Detection, ...]:
         """Rows above the least score -> Detections in the frame, best first."""
         table = self._spec.dequantize(outputs[self._place])[0]
+        table = table[np.isfinite(table).all(axis=1)]
         rule = self._contract.output.nms
         order = np.argsort(-table[:, 4], kind="stable")
         rows = table[order[table[order, 4] >= rule.min_score][: rule.max_detections]]
         boxes = to_frame(rows[:, :4] * self._unit, fit)
         classes = np.rint(rows[:, 5]).astype(np.intp)
         return detections(boxes, rows[:, 4], classes, self._contract.labels)
+
+    def raw(self, outputs: tuple[Tensor, ...]) -> Raw:
+        """Every row's score, and the corners of those that count."""
+        table = self._spec.dequantize(outputs[self._place])[0]
+        counts = table[:, 4] >= self._contract.output.nms.min_score
+        return Raw(self._spec.name, table[:, 4], table[counts, :2])
 
 
 def _places_are_columns(spec: TensorSpec, width: int) -> bool:

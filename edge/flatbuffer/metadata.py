@@ -7,7 +7,7 @@ M001), which other tools write; size, colours and layout from the input tensor i
 from dataclasses import dataclass
 
 from edge.errors import FatalError
-from edge.flatbuffer import schema
+from edge.flatbuffer import ends, schema
 from edge.flatbuffer.reader import Damaged, Table, root
 from edge.flatbuffer.tensors import buffer_sizes, read_tensor
 
@@ -16,6 +16,8 @@ NORMALIZATION = 1
 AXIS_LABELS = 2
 FIRST_INTEGER = {3: 0, 9: -128}
 """uint8 and int8: what the pixel value 0 becomes where a model takes pixels as they are."""
+
+Statistics = tuple[tuple[float, ...], tuple[float, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,10 @@ class Description:
     std: tuple[float, ...]
     labels_file: str
     """The name of the file with the labels, in the appended zip."""
+    place: int
+    """Of the output that has those labels."""
+    logits: bool
+    """Whether its scores have yet to become probabilities."""
 
 
 def describe(flatbuffer: bytes) -> Description | None:
@@ -43,7 +49,10 @@ def describe(flatbuffer: bytes) -> Description | None:
         outputs = graphs[0].tables(3) if graphs else []
         if not inputs or not outputs:
             raise FatalError("its TFLite Metadata does not describe input and output")
-        return _description(model, len(flatbuffer), inputs[0], outputs[0])
+        place, labels_file = _labels(outputs)
+        size, statistics = _input(model, len(flatbuffer), inputs[0])
+        logits = ends.made_by(flatbuffer, place) in ends.GIVE_LOGITS
+        return Description(*size, *statistics, labels_file, place, logits)
     except Damaged as error:
         raise FatalError(f"its TFLite Metadata is damaged: {error}") from None
 
@@ -60,24 +69,21 @@ def _metadata(model: Table, flatbuffer: bytes) -> bytes | None:
     return None
 
 
-def _description(model: Table, file_bytes: int, given: Table, output: Table) -> Description:
+def _input(model: Table, file_bytes: int, given: Table) -> tuple[tuple[int, int, int], Statistics]:
+    """Height, width and channels; mean and standard deviation."""
     graphs = model.tables(schema.Model.SUBGRAPHS)
     inputs = graphs[0].numbers(schema.Graph.INPUTS, "i") if graphs else ()
     tables = graphs[0].tables(schema.Graph.TENSORS) if graphs else []
     if not inputs or not 0 <= inputs[0] < len(tables):
         raise Damaged("the model has no input")
     tensor = read_tensor(tables[inputs[0]], inputs[0], buffer_sizes(model, file_bytes))
-    height, width, channels = _size(tensor.shape)
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    size = _size(tensor.shape)
     if tensor.type in FIRST_INTEGER and tensor.scales and tensor.scales[0]:
         # Quantised models take pixels as they are (TFLite Task Library); the metadata's
         # normalisation speaks of the float model that they were made from.
-        mean = (float(tensor.zero_points[0] - FIRST_INTEGER[tensor.type]),)
-        std = (1.0 / tensor.scales[0],)
-    else:
-        mean, std = _normalization(given)
-    return Description(height, width, channels, mean, std, _labels_file(output))
+        mean = float(tensor.zero_points[0] - FIRST_INTEGER[tensor.type])
+        return size, ((mean,), (1.0 / tensor.scales[0],))
+    return size, _normalization(given)
 
 
 def _size(shape: tuple[int, ...]) -> tuple[int, int, int]:
@@ -91,7 +97,7 @@ def _size(shape: tuple[int, ...]) -> tuple[int, int, int]:
     raise FatalError(f"its input has the shape {list(shape)}, which is no picture")
 
 
-def _normalization(given: Table) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _normalization(given: Table) -> Statistics:
     for unit in given.tables(4):
         options = unit.table(1)
         if unit.number(0, "B") == NORMALIZATION and options is not None:
@@ -101,8 +107,10 @@ def _normalization(given: Table) -> tuple[tuple[float, ...], tuple[float, ...]]:
     raise FatalError("its TFLite Metadata does not say how pixels are normalised")
 
 
-def _labels_file(output: Table) -> str:
-    for file in output.tables(6):
-        if file.number(2, "b") == AXIS_LABELS:
-            return file.string(0)
+def _labels(outputs: list[Table]) -> tuple[int, str]:
+    """The first output that has labels, and their file."""
+    for place, output in enumerate(outputs):
+        for file in output.tables(6):
+            if file.number(2, "b") == AXIS_LABELS:
+                return place, file.string(0)
     raise FatalError("its TFLite Metadata names no file with labels")

@@ -6,6 +6,7 @@ wrong, and a buffer's place near 2^64 reads outside the file. All of that is loo
 
 from edge.errors import FatalError
 from edge.flatbuffer import schema
+from edge.flatbuffer.ends import check_input
 from edge.flatbuffer.operators import CUSTOM, check_operator, operator_names
 from edge.flatbuffer.reader import Damaged, Table, root
 from edge.flatbuffer.tensors import MOST_BYTES, Tensor, buffer_sizes, read_tensor
@@ -15,7 +16,7 @@ MOST_SUBGRAPHS = 16
 
 def check(data: bytes, custom: tuple[str, ...] = (schema.POSTPROCESS,)) -> tuple[str, ...]:
     """The custom operators that the model has. Raises FatalError with what is wrong, without
-    the file's name.
+    the file's name: it is not sound, or takes more than a picture.
 
     `custom` names the custom operators that may pass.
     """
@@ -33,6 +34,7 @@ def check(data: bytes, custom: tuple[str, ...] = (schema.POSTPROCESS,)) -> tuple
         _check_annexes(model, len(buffers), counts)
     except Damaged as error:
         raise FatalError(f"is not a sound model: {error}") from None
+    check_input(graphs[0])
     return tuple(name.removeprefix(CUSTOM) for name in names if name.startswith(CUSTOM))
 
 

@@ -42,6 +42,7 @@ class Tensor(IntEnum):
     QUANTIZATION = 4
     VARIABLE = 5
     SPARSITY = 6
+    SIGNATURE = 7
     EXTERNAL = 10
 
 

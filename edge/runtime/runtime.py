@@ -225,10 +225,10 @@ class Runtime:
         model, threads = self.setup.model, self.setup.limits.threads
         interpreter = open_delegate(delegate, model, threads)
         if model.golden is not None:
-            verify.replay(interpreter, model.golden)
+            verify.replay(interpreter, model.golden, model.contract)
         whole = model.golden is not None and verify.covers(model.golden, interpreter)
         if delegate != "cpu" and not whole:
-            verify.agree(interpreter, cpu(model, threads))
+            verify.agree(interpreter, cpu(model, threads), model.contract)
         return interpreter
 
     def _refuse(self, delegate: str, reason: str) -> None:

@@ -1,5 +1,6 @@
 """The pre-flight: sound files pass, what would crash an interpreter is refused by name."""
 
+import copy
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from converter.flatbuffer import pack, unpack
 from edge import model
 from edge.errors import FatalError
-from edge.flatbuffer import metadata, preflight
+from edge.flatbuffer import ends, metadata, preflight
 from edge.flatbuffer.reader import Damaged, root
 from edge.runtime.trial import try_out
 from tests.conftest import TESTDATA, VWW
@@ -113,6 +114,59 @@ def test_what_is_wrong_in_the_structure_is_named(vww_bytes: bytes, name: str) ->
         preflight.check(pack(tree))
     assert reason in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def more_inputs(model: Any) -> None:
+    """As a network that also takes the weather: no operator reads it."""
+    extra = copy.copy(tensor(model, 0))
+    extra.name, extra.shape, extra.shapeSignature = b"wea\nther", [1, 2], None
+    model.subgraphs[0].tensors.append(extra)
+    model.subgraphs[0].inputs = [0, len(model.subgraphs[0].tensors) - 1]
+
+
+def open_size(*sides: int) -> Change:
+    def change(model: Any) -> None:
+        tensor(model, 0).shape = [max(side, 1) for side in sides]
+        tensor(model, 0).shapeSignature = list(sides)
+
+    return change
+
+
+def one_pixel(model: Any) -> None:
+    tensor(model, 0).shape, tensor(model, 0).shapeSignature = [1, 1, 1, 3], None
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (more_inputs, r"takes 2 inputs \(.*'wea.*ther' \[1, 2\]\), and only a picture"),
+        (open_size(-1, -1, -1, 3), r"open \(\[-1, -1, -1, 3\]\): it must be exported with a fixed"),
+        (open_size(1, 96, -1, 3), "size of its input .* open"),
+        (open_size(1, 96, 96, -1), "size of its input .* open"),
+        (one_pixel, r"size of its input .*\[1, 1, 1, 3\] open"),
+    ],
+)
+def test_what_takes_more_than_a_picture_is_refused(
+    vww_bytes: bytes, change: Change, reason: str
+) -> None:
+    tree = unpack(vww_bytes)
+    change(tree)
+    with pytest.raises(FatalError, match=reason) as caught:
+        preflight.check(pack(tree))
+    assert "\n" not in str(caught.value)
+
+
+def test_an_open_batch_is_one_picture(vww_bytes: bytes) -> None:
+    tree = unpack(vww_bytes)
+    tensor(tree, 0).shapeSignature = [-1, 96, 96, 3]
+    preflight.check(pack(tree))
+
+
+def test_the_operator_that_made_the_scores(testdata: Path, vww_bytes: bytes) -> None:
+    assert ends.made_by(vww_bytes, 0) == "SOFTMAX"
+    through = testdata / "models/mltk/image_example1/image_example1.tflite"
+    assert ends.made_by(through.read_bytes(), 0) == "SOFTMAX", "behind a DEQUANTIZE"
+    assert ends.made_by(vww_bytes, 1) == ""
 
 
 @pytest.mark.parametrize("offset", [1 << 20, (1 << 64) - 8, (1 << 64) - 1])

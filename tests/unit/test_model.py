@@ -113,3 +113,52 @@ def test_files_that_are_no_model_are_refused(tmp_path: Path) -> None:
         model.load(tmp_path / "nothing.tflite")
     with pytest.raises(FatalError, match="cannot be read"):
         model.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("more", "keys"),
+    [
+        ("output = { nms = { iou = 0.6 } }", "output.nms.iou: without effect for classify"),
+        ('output = { coordinates = "pixels" }', "output.coordinates"),
+        ("input.crop_fraction = 0.9", "input.crop_fraction"),
+        (
+            'task = "detect"\noutput = { layout = "yolov8" }\ntemperature = 2',
+            "temperature: without",
+        ),
+        ('task = "detect"\noutput = { layout = "yolov8" }\nreject.below = 0.5', "reject: without"),
+        (
+            'task = "detect"\noutput = { layout = "ssd_postprocess", kind = "logits", '
+            "nms = { iou = 0.6, min_score = 0.3, max_detections = 5, per_class = false } }",
+            "output.kind, output.nms.iou, output.nms.per_class, output.nms.min_score, "
+            "output.nms.max_detections: without effect for ssd_postprocess: leave it out",
+        ),
+        (
+            'task = "detect"\noutput = { layout = "end_to_end", '
+            "nms = { iou = 0.6, min_score = 0.3, max_detections = 5 } }",
+            "output.nms.iou: without effect for end_to_end",
+        ),
+    ],
+)
+def test_what_a_model_toml_says_in_vain(tmp_path: Path, more: str, keys: str) -> None:
+    (tmp_path / "model.toml").write_text(
+        f'name = "m"\nlabels = ["a"]\ninput.width = 8\ninput.height = 8\n{more}\n'
+    )
+    with pytest.raises(FatalError) as caught:
+        load(tmp_path, FLATBUFFER)
+    assert keys in str(caught.value) and str(caught.value).startswith(str(tmp_path / "model.toml"))
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        'output = { kind = "logits", tensors = [0] }\ntemperature = 2\nreject.below = 0.5',
+        'input.resize = "crop"\ninput.crop_fraction = 0.9',
+        'task = "detect"\noutput = { layout = "yolov8", kind = "logits", coordinates = "pixels", '
+        "nms = { iou = 0.6, min_score = 0.3, max_detections = 5, per_class = false } }",
+    ],
+)
+def test_what_a_model_toml_says_with_effect(tmp_path: Path, more: str) -> None:
+    (tmp_path / "model.toml").write_text(
+        f'name = "m"\nlabels = ["a"]\ninput.width = 8\ninput.height = 8\n{more}\n'
+    )
+    load(tmp_path, FLATBUFFER)
