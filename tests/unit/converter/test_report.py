@@ -37,8 +37,8 @@ MORE = "try more --effort or more pictures"
             0.59,
             10_000,
             [
-                f"{CHANGED} (10000 labels share the 256 steps of an int8 probability, and what lies "
-                f"below 0.002 becomes 0): {MORE}"
+                f"{CHANGED} (10000 labels share the 256 steps of an int8 probability, and what "
+                f"lies below 0.002 becomes 0): {MORE}"
             ],
         ),
     ],
