@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from converter import data as pictures
-from converter import files, measure, order, slice_table
+from converter import measure, order, slice_table
 from converter import slices as judged
 from converter.data import Photos
 from converter.listing import described
@@ -15,6 +15,7 @@ from converter.measure import Feed, Scores
 from converter.probe import order_text
 from converter.quality import at_thresholds, per_class
 from converter.report import threshold_text
+from converter.scratch import scratch_folder
 from edge.decode import probabilities
 from edge.errors import FatalError
 from edge.model import Contract, load
@@ -36,7 +37,7 @@ def evaluate(
     contract = loaded.contract
     listing = pictures.find(data, contract.labels)
     measuring = listing.measuring
-    with files.scratch_folder() as scratch:
+    with scratch_folder() as scratch:
         photos = pictures.read(measuring, contract.input, scratch, progress)
         feed = Feed(photos.pixels, contract.input)
         raw = measure.scores(runtime, feed, "measuring", progress)
