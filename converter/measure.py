@@ -8,8 +8,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from converter.data import Pixels
 from converter.progress import bar
+from converter.stored import Pixels, Stored
 from edge.decode import probabilities
 from edge.model import Contract, InputContract
 from edge.preprocess import pixel_table
@@ -41,7 +41,7 @@ class Inferring(Protocol):
 class Feed:
     """Pictures in network pixels, and how they become a tensor."""
 
-    pixels: Pixels
+    pixels: Pixels | Stored
     contract: InputContract
 
     def tensors(self, network: Inferring) -> Iterator[Tensor]:

@@ -141,4 +141,4 @@ def _pixels(contract: Contract, options: Options) -> Pixels:
         return noise.astype(np.uint8)
     few = pictures.Listing((), pictures.every(options.calibration).pictures[:20])
     with scratch_folder() as scratch:
-        return np.array(pictures.read(few, contract.input, scratch, options.progress).pixels)
+        return pictures.read(few, contract.input, scratch, options.progress).pixels[:]

@@ -46,21 +46,16 @@ def train(data: Path, out: Path, options: TrainOptions | None = None) -> Trained
         made = network(options, len(sets.labels))
         course = fit(made, sets, options)
         classifier = made.classifier
-        scores = classifier.predict(sets.test.pixels, batch_size=options.batch, verbose=0)
+        scores = classifier.predict(sets.test.pixels[:], batch_size=options.batch, verbose=0)
         written = scratch / "model.keras"
         # A model that was never compiled: the optimizer's state is two thirds of the file.
         keras.Model(classifier.inputs, classifier.outputs, name="classifier").save(written)
         content = written.read_bytes()
-    report = facts(sets, np.asarray(scores, np.float32), course, options)
-    report |= {"model": out.name, "model_sha256": hashlib.sha256(content).hexdigest()}
-    page = out.with_suffix(".train.html")
-    write_all(
-        {
-            out: content,
-            out.with_suffix(".train.json"): json.dumps(report, indent=1).encode(),
-            page: as_html(report, sets.test, _heats(classifier, sets, report)),
-        }
-    )
+        report = facts(sets, np.asarray(scores, np.float32), course, options)
+        report |= {"model": out.name, "model_sha256": hashlib.sha256(content).hexdigest()}
+        shown = as_html(report, sets.test, _heats(classifier, sets, report))
+    page, told = out.with_suffix(".train.html"), json.dumps(report, indent=1).encode()
+    write_all({out: content, out.with_suffix(".train.json"): told, page: shown})
     return Trained(out, report, page)
 
 
