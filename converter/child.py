@@ -1,7 +1,6 @@
 """A module of ours, or a program -> a process of its own that ends when this one does."""
 
 import os
-import select
 import signal
 import subprocess
 import sys
@@ -17,6 +16,15 @@ from converter import interruption
 ROOT = str(Path(__file__).resolve().parents[1])
 """Where this package lies."""
 
+WATCHER = """
+import os, select, signal
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, signal.SIG_IGN)
+hung_up = select.poll()
+hung_up.register(0, 0)
+hung_up.poll()
+os.killpg(0, signal.SIGKILL)
+"""
 Child = subprocess.Popen[bytes]
 
 
@@ -93,15 +101,18 @@ def watch() -> None:
     ended. A process looks at it, for a thread would have to wait for the interpreter, which long
     calls of TensorFlow hold.
     """
-    if os.getpgrp() != os.getpid() or os.fork():
+    if os.getpgrp() != os.getpid():
         return  # by hand, from a terminal: its group is somebody else's
-    for number in interruption.SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-    os.closerange(1, 1024)  # the parent waits for the end of what the child says
-    hung_up = select.poll()
-    hung_up.register(0, 0)
-    hung_up.poll()
-    os.killpg(0, signal.SIGKILL)
+    reading, writing = os.pipe()
+    if os.fork():
+        os.close(writing)
+        os.read(reading, 1)  # ends when the other program runs
+        os.close(reading)
+        return
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in (1, 2):  # the parent waits for the end of what the child says
+        os.dup2(nothing, descriptor)
+    os.execv(sys.executable, [sys.executable, "-I", "-S", "-c", WATCHER])  # noqa: S606
 
 
 if __name__ == "__main__":  # for programs that are not ours
