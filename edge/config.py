@@ -181,6 +181,7 @@ class SourceConfig(Section):
     transport: Literal["tcp", "udp"] = "tcp"
     username: str = ""
     password_file: FilePath | None = None
+    trust: str = ""
     rotate: Literal[0, 90, 180, 270] = 0
     flip: Literal["none", "horizontal", "vertical", "both"] = "none"
     crop: Crop = (0.0, 0.0, 1.0, 1.0)

@@ -45,6 +45,11 @@ class Preprocess:
         self._same = flat and bool(np.all(self._table.view(np.uint8) == pixels[:, None]))
         self._xor = flat and bool(np.all(self._table.view(np.uint8) == (pixels ^ 0x80)[:, None]))
 
+    @property
+    def spec(self) -> TensorSpec:
+        """The tensor that is written."""
+        return self._tensor
+
     def __call__(self, image: Image, out: Tensor | None = None) -> tuple[Tensor, Fit]:
         """(height, width, 3) uint8 B,G,R of any size -> the tensor, in its own shape and dtype.
 

@@ -49,7 +49,7 @@ def model(answer: str) -> str:
 
 def source(answer: str) -> tuple[str, str]:
     """Name and URI of a camera, video or folder, as `--source` takes them."""
-    from edge.cli.run import named
+    from edge.cli.names import by_name
     from edge.sources import open_source
 
     answer = _line(answer.strip(), "a source")
@@ -59,7 +59,7 @@ def source(answer: str) -> tuple[str, str]:
         raise FatalError(
             f"{given[1]}: a source's name has lower-case letters, digits, - and _: write {made}=URI"
         )
-    name, uri = named(answer)
+    ((name, uri),) = by_name([answer]).items()
     uri = _found(_home(uri))
     made = _examine({"source": {name: {"uri": uri}}})
     try:

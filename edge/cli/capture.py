@@ -87,7 +87,10 @@ def _write(file: BinaryIO, content: bytes, path: Path) -> None:
 
 
 def _section(source: str, path: Path | None) -> "SourceConfig":
+    import re
+
     from edge import config
+    from edge.address import read
     from edge.errors import FatalError
 
     if path is None:
@@ -95,5 +98,6 @@ def _section(source: str, path: Path | None) -> "SourceConfig":
     sources = config.load(path).source
     if source not in sources:
         known = ", ".join(sources) or "none"
-        raise FatalError(f"{path}: there is no source {source!r}; there are {known}")
+        said = source if re.fullmatch(r"[\w -]*", source) else read(source).shown
+        raise FatalError(f"{path}: there is no source {said!r}; there are {known}")
     return sources[source]

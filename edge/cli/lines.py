@@ -15,13 +15,16 @@ def content(received: Received) -> dict[str, Any]:
     """The payload's JSON object; empty where it is none."""
     try:
         value = json.loads(received.payload)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 
 
 def line(received: Received) -> str | None:
-    """One line for an event or a change of availability; None for anything else."""
+    """One line for an event or a change of availability; None for anything else.
+
+    Anybody may publish there: nothing in it forges a line or moves the cursor.
+    """
     where = shown(f"{received.device}/{received.source}".rstrip("/"))
     match received.kind:
         case "event":
@@ -80,8 +83,8 @@ def _word(payload: dict[str, Any], key: str) -> str:
 
 def _number(payload: dict[str, Any], key: str) -> float:
     value = payload.get(key)
-    return value if isinstance(value, int | float) else 0.0
+    return float(value) if isinstance(value, int | float) and abs(value) < 1e9 else 0.0
 
 
 def _color(word: str) -> str:
-    return click.style(word, fg=COLORS.get(word))
+    return click.style(shown(word, 40), fg=COLORS.get(word))

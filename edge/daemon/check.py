@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from itertools import count
 
 from edge import model
-from edge.config import Config
+from edge.config import Config, SourceConfig
 from edge.daemon import scene
 from edge.errors import FatalError, ProblemsError
 from edge.events import RuleBook
@@ -28,6 +28,9 @@ def look_over(config: Config) -> tuple[Model, dict[str, RuleBook]]:
         raise FatalError("model.path: is missing: give --model or set it in edge.toml")
     if not config.source:
         raise FatalError("source: is missing: give --source or set [source.NAME] in edge.toml")
+    for name, section in config.source.items():
+        _in_words_right(section)
+        scene.keeps_hours(name, section, scene.lives(section))
     loaded = model.load(config.model.path)
     contract = loaded.contract
     books = {name: scene.book(contract, config) for name in config.source}
@@ -74,3 +77,10 @@ def _told(problems: list[str]) -> Iterator[None]:
         yield
     except FatalError as error:
         problems += error.lines
+
+
+def _in_words_right(section: SourceConfig) -> None:
+    """Raises FatalError for an address that is none. Whether a folder or a file is there is not
+    the configuration's matter: it may come."""
+    if not scene.of_files(section):
+        open_source(section)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from edge.address import read
 from edge.config import Config, SourceConfig
 from edge.errors import FatalError
 from edge.events import EventTracker, ObjectEvents, Profile, Rule, RuleBook
@@ -131,6 +132,22 @@ def schedule(config: Config, source: str) -> Schedule | None:
             f"source.{source}.schedule: sunrise and sunset need site.latitude and site.longitude"
         )
     return Schedule(section, site)
+
+
+def cools_down(rules: RuleBook) -> bool:
+    """Whether the end of a story keeps its label quiet at any time of the day."""
+    return any(rule.cooldown_s > 0 for hour in rules.hours for rule in hour.values())
+
+
+def lives(section: SourceConfig) -> bool:
+    """Whether a source is a camera or a watched folder, which come back by themselves."""
+    address = read(section.uri)
+    return not of_files(section) or (address.scheme == "dir" and address.rest.endswith("?watch"))
+
+
+def of_files(section: SourceConfig) -> bool:
+    """Whether it is a folder or a video, which may be missing for now."""
+    return read(section.uri).scheme in ("dir", "file")
 
 
 def keeps_hours(source: str, section: SourceConfig, live: bool) -> None:

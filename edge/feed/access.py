@@ -26,6 +26,8 @@ TOO_LARGE = (129, 130, 149)
 """How connections end whose broker will not take a message: mosquitto's PUBACK for one over its
 message_size_limit is malformed, and paho ends the connection for it."""
 UNSUPPORTED_VERSION = 132
+TAKEN_OVER = 142
+"""How a connection ends when another one has the same client id."""
 REFUSALS = {
     UNSUPPORTED_VERSION: 'it speaks no MQTT 5: set mqtt.protocol = "3.1.1"',
     133: "it refuses the client id",
@@ -99,7 +101,7 @@ def missing_password(config: MqttConfig) -> str | None:
     return f"mqtt.username = {config.username!r} has no password: write it into {where}{key}"
 
 
-def no_delay(_client: Any, _data: Any, line: Any) -> None:
+def no_delay(line: Any) -> None:
     """A small message goes at once: Nagle's algorithm would hold an event back for 40 ms."""
     with suppress(OSError, AttributeError):
         line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -62,6 +62,27 @@ def test_a_snapshot_with_box_and_label_and_a_clip_with_its_pre_roll(tmp_path: Pa
     assert abs(shown[0] - 80) < 8 and abs(shown[-1] - 160) < 8
 
 
+def test_a_camera_that_changes_its_size_loses_no_frame_of_the_clip(tmp_path: Path) -> None:
+    config = RecordConfig(clips=True, pre_roll_s=0.0, post_roll_s=0.0, free_mb=0.0)
+    with Recorder(config, tmp_path) as recorder:
+        source = SourceRecorder(config, "yard", recorder)
+        for number in range(30):
+            told = {0: "start", 29: "end"}.get(number)
+            rows = 120 if number < 15 else 90
+            image = np.full((rows, 160, 3), 200, np.uint8)
+            seen = Frame(image, number / 10, 1000 + number / 10, number / 10)
+            source.take(seen, (event(told, number / 10),) if told else ())
+        source.finish()
+    (clip,) = tmp_path.glob("*/*")
+    film = cv2.VideoCapture(str(clip))
+    means = []
+    while (read := film.read())[0]:
+        means.append(float(read[1].mean()))
+    film.release()
+    assert len(means) == 30
+    assert means[-1] < 160 < means[0], "black above and below"
+
+
 def test_two_overlapping_stories_are_one_clip(tmp_path: Path) -> None:
     config = RecordConfig(clips=True, free_mb=0.0)
     told = {
