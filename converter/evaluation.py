@@ -54,7 +54,8 @@ def evaluate(
     }
     if photos.truth is not None:
         facts["accuracy"] = measure.accuracy(scores, photos.truth)
-        facts["confusion"] = measure.confusion(scores, photos.truth).tolist()
+        if len(contract.labels) <= measure.MOST_CONFUSED:
+            facts["confusion"] = measure.confusion(scores, photos.truth).tolist()
         facts["classes"] = per_class(contract.labels, scores, photos.truth)
         facts["notes"] += _order(contract, scores, photos)
     if slices is not None:

@@ -23,6 +23,8 @@ Truth = npt.NDArray[np.int64]
 SMALLEST = 1 / 512
 """Half a step of an int8 probability."""
 
+MOST_CONFUSED = 1000
+"""Labels: the confusion matrix of more would be larger than all else in a report."""
 LATENCY_RUNS = 100
 LATENCY_BUDGET_S = 6.0
 
