@@ -13,7 +13,7 @@ from converter import files, normalization, ours, outputs, unlabelled
 from converter.data import Photos, Rows
 from converter.listing import Listing, described
 from converter.loading import Loading
-from converter.options import Options, statistics
+from converter.options import LONGEST_NAME, Options, statistics
 from converter.probe import findings, one_answer, probe
 from converter.scan import Scan, refuse_code, refuse_out_of_scope, scan
 from converter.unlabelled import Unlabelled
@@ -173,7 +173,7 @@ def _contract(found: Scan, info: dict[str, Any], normalize: str, options: Option
 
 def name_for(out: Path, options: Options) -> str:
     """The name asked for, or one made from the output file's. Raises FatalError."""
-    made = re.sub(r"[^a-z0-9_-]+", "-", out.stem.lower()).strip("-")
+    made = re.sub(r"[^a-z0-9_-]+", "-", out.stem.lower()).strip("-")[:LONGEST_NAME]
     name = options.name or made or "model"
     if not re.fullmatch(r"[a-z0-9_-]+", name):
         raise FatalError(f"--name: {name!r}: expected only a-z, 0-9, _ and -")

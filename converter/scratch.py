@@ -41,6 +41,16 @@ def scratch_folder() -> Iterator[Path]:
         raise FatalError(f"{error.filename or home}: {error.strerror}") from None
 
 
+@contextmanager
+def temporary_files_in(folder: Path) -> Iterator[None]:
+    """What libraries make with `tempfile` goes with this folder. For commands of one thread."""
+    kept, tempfile.tempdir = tempfile.tempdir, str(folder)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = kept
+
+
 def sweep_folders(home: Path) -> None:
     """Remove the scratch folders of runs that have ended."""
     for folder in home.glob(f"{PREFIX}*"):

@@ -41,7 +41,7 @@ class Stored:
     def __getitem__(self, key: Any) -> Pixels:
         first, *rest = key if isinstance(key, tuple) else (key,)
         if isinstance(first, int | np.integer):
-            return self._read(self._rows[first])[tuple(rest)]
+            return np.asarray(self._read(self._rows[first])[tuple(rest)], np.uint8)
         chosen = self._rows[first]
         pixels = np.empty((len(chosen), *self._picture), np.uint8)
         for place, row in enumerate(chosen):

@@ -37,5 +37,5 @@ def on_its_way(source: Path, data: Path, scratch: Path, options: Options) -> Ite
         bench = bench.leaving(variances(made.network))
         seen = ranges.observe(made.network, bench.feed(bench.calibration), progress=False)
         int8 = quantize(bench, made.network, seen.extremes)
-        choosing = bench.feed(made.split.choosing.pixels)
+        choosing = bench.feed(made.split.choosing.pixels[:])
         yield Lab(bench, choosing, made.network, seen.extremes, int8)

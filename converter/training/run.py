@@ -12,7 +12,7 @@ import numpy as np
 from converter import ours
 from converter.explain import Heat
 from converter.gradcam import Answers, grad_cam
-from converter.scratch import scratch_folder
+from converter.scratch import scratch_folder, temporary_files_in
 from converter.training.fit import fit
 from converter.training.networks import network
 from converter.training.options import TrainOptions
@@ -38,7 +38,7 @@ def train(data: Path, out: Path, options: TrainOptions | None = None) -> Trained
     options = options or TrainOptions()
     weights = Path(options.weights)
     ours.check_training(out, data, options.validation, options.test, weights)
-    with scratch_folder() as scratch:
+    with scratch_folder() as scratch, temporary_files_in(scratch):
         sets = load(data, options, scratch)
         import keras
 

@@ -62,7 +62,14 @@ class Trial:
     def start(self, token: str = "") -> "subprocess.Popen[bytes]":
         """A conversion that writes over the earlier one."""
         self.scratch.mkdir(exist_ok=True)
-        asked = ["--data", self.data, "--out", self.folder / OUTPUTS[0], "--effort", "fast"]
+        asked: list[str | Path] = [
+            "--data",
+            self.data,
+            "--out",
+            self.folder / OUTPUTS[0],
+            "--effort",
+            "fast",
+        ]
         return self._start(token, "convert", self.model, *asked, "--quiet", "--normalize", "0..1")
 
     def _start(self, token: str, *arguments: str | Path) -> "subprocess.Popen[bytes]":

@@ -191,7 +191,7 @@ print("goes on")
 def test_a_signal_amid_the_renaming_waits_for_its_end(tmp_path: Path) -> None:
     folder, file = tmp_path / "folder", tmp_path / "file"
     folder.mkdir()
-    command = [sys.executable, "-c", DEFERRING, folder, file]
+    command = [sys.executable, "-c", DEFERRING, str(folder), str(file)]
     ran = subprocess.run(command, check=False, capture_output=True, text=True)
     assert (ran.returncode, ran.stdout, ran.stderr) == (143, "", "converter: interrupted\n")
     assert file.read_text() == "whole" and not folder.exists()

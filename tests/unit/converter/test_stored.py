@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,16 @@ def stored(array: Pixels, tmp_path: Path) -> Stored:
 def test_it_is_indexed_as_an_array(array: Pixels, stored: Stored) -> None:
     rows = np.array([7, 0, 3])
     assert stored.shape == array.shape and len(stored) == len(array)
-    keys = [3, -1, np.int64(2), slice(None), slice(2, 7, 2), rows, [1, 8], (rows, ..., slice(0, 2))]
+    keys: list[Any] = [
+        3,
+        -1,
+        np.int64(2),
+        slice(None),
+        slice(2, 7, 2),
+        rows,
+        [1, 8],
+        (rows, ..., slice(0, 2)),
+    ]
     for key in [*keys, (4, 0, 1), array[:, 0, 0, 0] > 90, slice(0, 0)]:
         assert np.array_equal(stored[key], array[key])
     for one, other in zip(stored, array, strict=True):
@@ -65,6 +75,6 @@ print(used() - before)
 def test_memory_does_not_grow_with_the_pictures(tmp_path: Path) -> None:
     picture = tmp_path / "one.ppm"
     picture.write_bytes(b"P6 8 8 255\n" + bytes(range(192)))
-    command = [sys.executable, "-c", READING, picture, tmp_path, "160"]  # 120 MiB
+    command = [sys.executable, "-c", READING, str(picture), str(tmp_path), "160"]  # 120 MiB
     ran = subprocess.run(command, check=True, capture_output=True, text=True)
     assert int(ran.stdout) < 40
