@@ -235,5 +235,10 @@ def new(photos: Photos, rows: Rows, known: Iterable[Pixels]) -> Rows:
     return np.array([row for row in rows if _digest(photos.pixels[row]) not in seen], np.int64)
 
 
+def distinct(photos: Photos) -> int:
+    """How many of the pictures are no copies of each other."""
+    return len(set(map(_digest, photos.pixels)))
+
+
 def _digest(pixels: npt.NDArray[np.uint8]) -> bytes:
     return hashlib.blake2b(pixels.tobytes(), digest_size=16).digest()

@@ -107,6 +107,7 @@ def prepare(
     kind, sigmoid, told = outputs.meaning(found.path, info, one.scores)
     contract = contract.model_copy(update={"output": OutputContract(kind=kind)})
     notes += [*one_answer(one), *told, *listing.notes, *_notes(contract, photos, info)]
+    notes += _copies(parts.held_out)
     return Prepared(
         network,
         contract,
@@ -127,6 +128,17 @@ def _notes(contract: Contract, photos: Photos, info: dict[str, Any]) -> list[str
     if not info["isolated"]:
         notes.append("this system permits no network namespace: the model was read with a network")
     return notes
+
+
+def _copies(held_out: Photos) -> list[str]:
+    count = len(held_out.paths)
+    copies = count - pictures.distinct(held_out)
+    if not copies:
+        return []
+    return [
+        f"{copies} of the {count} measuring pictures are copies of others among them: the "
+        "intervals are narrower than they should be"
+    ]
 
 
 def _more(parts: Split, contract: Contract, scratch: Path, options: Options) -> Unlabelled | None:

@@ -1,5 +1,6 @@
 """A folder for what is needed during one run; what earlier runs could not remove goes first."""
 
+import errno
 import fcntl
 import os
 import re
@@ -38,7 +39,9 @@ def scratch_folder() -> Iterator[Path]:
             interruption.forget(folder)
             os.close(lock)
     except OSError as error:
-        raise FatalError(f"{error.filename or home}: {error.strerror}") from None
+        advice = ": free some space, or set TMPDIR to a folder on another disk"
+        told = advice if error.errno == errno.ENOSPC else ""
+        raise FatalError(f"{error.filename or home}: {error.strerror}{told}") from None
 
 
 @contextmanager
