@@ -52,7 +52,7 @@ def check_writable(out: Path, longest: Path) -> None:
     if _length(longest) > most:
         raise FatalError(
             f"--out: the name {longest.name[:20]}… has {_length(longest)} bytes; {most} are the "
-            f"most here: choose a shorter name"
+            "most here: choose a shorter name"
         )
     if out.is_dir():
         raise FatalError(f"--out: {out}: is a folder; name a file in it")
