@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 import click
 
+from converter import interruption
 from converter.cli_explain import explain_command
 from converter.cli_train import train_command
 from converter.labels import read_labels, read_thresholds
@@ -269,6 +270,7 @@ def _options(given: dict[str, Any]) -> Options:
 
 def main() -> None:
     """The console script: one line and an exit status instead of a traceback."""
+    interruption.handle()
     try:
         commands(prog_name="converter", standalone_mode=False)
     except HedgerowError as error:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from converter import files, gate, measurement, page, report, views
+from converter import gate, measurement, page, report, views
 from converter.bench import Bench
 from converter.choice import Candidate, best
 from converter.edge_tpu import readiness
@@ -14,7 +14,9 @@ from converter.options import Options
 from converter.pack import pack
 from converter.preparation import Prepared, check, named, prepare
 from converter.recovery import Recovered, recovered
+from converter.scratch import scratch_folder
 from converter.workshop import Workshop
+from converter.writing import write_all
 from edge.model import Contract
 
 
@@ -37,15 +39,15 @@ def convert(model: Path, data: Path, out: Path, options: Options | None = None) 
     options = options or Options()
     started = time.monotonic()
     found, listing = check(model, data, out, options)
-    with files.scratch_folder() as scratch, Workshop(scratch, options.progress) as workshop:
+    with scratch_folder() as scratch, Workshop(scratch, options.progress) as workshop:
         prepared = prepare(workshop, scratch, found, listing, options)
         split = prepared.split
         bench = Bench(
             workshop,
             scratch,
             prepared.contract,
-            split.calibration.pixels,
-            views.several(split.choosing.pixels),
+            split.calibration.pixels[:],
+            views.several(split.choosing.pixels[:]),
             split.unseen,
             options,
             prepared.unlabelled.pixels if prepared.unlabelled else None,
@@ -116,10 +118,12 @@ def _write(
     result = Conversion(
         out, facts, out.with_suffix(".report.json"), out.with_suffix(".report.html")
     )
-    files.write_whole(result.report_json, report.as_json(facts))
-    files.write_whole(result.report_html, page.as_html(facts))
+    reports = {
+        result.report_json: report.as_json(facts),
+        result.report_html: page.as_html(facts),
+    }
     if not verdict.passed:
-        files.put_aside(out)
+        write_all(reports, aside=out)
         raise gate.complain(verdict, options.max_drop, result.report_html)
-    files.write_whole(out, content)
+    write_all({out: content} | reports)
     return result

@@ -5,8 +5,10 @@ import math
 import os
 import random
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +17,7 @@ from converter.exif import turned
 from converter.folders import UNREAD
 from converter.listing import Listing, Picture, described, every, find
 from converter.progress import bar
+from converter.stored import Pixels, Rows, Stored
 from edge.capture import jpeg
 from edge.errors import FatalError
 from edge.model import InputContract
@@ -44,18 +47,12 @@ CALIBRATION_SHARE = 0.2
 TAIL = 4096
 """Bytes in which a PNG's last chunk is looked for: some tools append a little."""
 
-Rows = npt.NDArray[np.int64]
-"""Row numbers of pictures."""
-
-Pixels = npt.NDArray[np.uint8]
-"""(n, height, width, channels) in the network's size and colour order, before normalisation."""
-
 
 @dataclass(frozen=True, slots=True)
 class Photos:
     """Pictures that could be read, as the network will see them."""
 
-    pixels: Pixels
+    pixels: Stored
     truth: npt.NDArray[np.int64] | None
     """(n,) label indices, or None."""
     paths: tuple[Path, ...]
@@ -79,32 +76,32 @@ class Photos:
         """The pictures with these row numbers."""
         truth = None if self.truth is None else self.truth[rows]
         paths = tuple(self.paths[row] for row in rows)
-        return Photos(self.pixels[rows], truth, paths, (), shaped=self.shaped)
+        return Photos(self.pixels.take(rows), truth, paths, (), shaped=self.shaped)
 
 
 def read(listing: Listing, contract: InputContract, scratch: Path, progress: bool) -> Photos:
     """Decode and scale every picture through `edge.preprocess`.
 
-    The pixels lie in a file under scratch, so that a large set needs no memory.
+    The pixels stay in a file under scratch, so that a large set needs no memory.
     Raises FatalError where too few pictures can be read.
     """
     size = (contract.height, contract.width, contract.channels)
     preprocess = to_pixels(contract)
     count = len(listing.pictures)
-    pixels = _room(scratch / "pixels", (max(1, count), *size))
     kept: list[Picture] = []
     skipped: list[str] = []
     rotated, shaped = 0, False
-    for picture in bar(listing.pictures, "reading pictures", progress):
-        data = _bytes(picture.path)
-        image = picture_of(data)
-        if image is None:
-            skipped.append(_unreadable(picture.path))
-            continue
-        pixels[len(kept)] = preprocess(image)[0][0]
-        rotated += turned(data)
-        shaped |= _differs(image.shape, size)
-        kept.append(picture)
+    with _room(scratch / "pixels", max(1, count) * math.prod(size)) as file:
+        for picture in bar(listing.pictures, "reading pictures", progress):
+            data = _bytes(picture.path)
+            image = picture_of(data)
+            if image is None:
+                skipped.append(_unreadable(picture.path))
+                continue
+            file.write(preprocess(image)[0][0].tobytes())
+            rotated += turned(data)
+            shaped |= _differs(image.shape, size)
+            kept.append(picture)
     if len(kept) < FEWEST:
         raise FatalError(_too_few(len(kept), listing, skipped))
     truth = None
@@ -112,7 +109,8 @@ def read(listing: Listing, contract: InputContract, scratch: Path, progress: boo
         truth = np.array([p.label for p in kept], np.int64)
         _every_class(listing.labels, truth)
     paths = tuple(p.path for p in kept)
-    return Photos(pixels[: len(kept)], truth, paths, tuple(skipped), rotated, shaped)
+    pixels = Stored(scratch / "pixels", size, np.arange(len(kept)))
+    return Photos(pixels, truth, paths, tuple(skipped), rotated, shaped)
 
 
 def _differs(shape: tuple[int, ...], size: tuple[int, int, int]) -> bool:
@@ -191,11 +189,11 @@ def ends(data: bytes) -> bool:
     return data.find(b"\xff\xd9", place) >= 0
 
 
-def _room(path: Path, shape: tuple[int, int, int, int]) -> Pixels:
-    """An array in a file. Raises OSError where the disk has no room, before it is written to."""
-    with path.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, math.prod(shape))
-    return np.memmap(path, np.uint8, "r+", shape=shape)
+def _room(path: Path, size: int) -> BinaryIO:
+    """A file to write. Raises OSError if the disk has no room, before it is written to."""
+    file = path.open("wb")
+    os.posix_fallocate(file.fileno(), 0, size)
+    return file
 
 
 def _every_class(labels: tuple[str, ...], truth: npt.NDArray[np.int64]) -> None:
@@ -231,10 +229,15 @@ def split(photos: Photos, most: int, share: float = CALIBRATION_SHARE) -> tuple[
     return np.array(sorted(chosen), np.int64), others.astype(np.int64)
 
 
-def new(photos: Photos, rows: Rows, known: Pixels) -> Rows:
+def new(photos: Photos, rows: Rows, known: Iterable[Pixels]) -> Rows:
     """Those of the row numbers whose pictures are no copies of the known ones."""
     seen = set(map(_digest, known))
     return np.array([row for row in rows if _digest(photos.pixels[row]) not in seen], np.int64)
+
+
+def distinct(photos: Photos) -> int:
+    """How many of the pictures are no copies of each other."""
+    return len(set(map(_digest, photos.pixels)))
 
 
 def _digest(pixels: npt.NDArray[np.uint8]) -> bytes:

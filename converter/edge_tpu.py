@@ -6,12 +6,11 @@ CPU. Where `edgetpu_compiler` is on the PATH, it is asked as well.
 """
 
 import shutil
-import subprocess
-import tempfile
-from pathlib import Path
 from typing import Any
 
+from converter import child
 from converter.flatbuffer import operator_names, unpack
+from converter.scratch import scratch_folder
 
 PLAIN = {
     "ADD", "EXPAND_DIMS", "L2_NORMALIZATION", "LOGISTIC", "MAXIMUM", "MINIMUM", "MUL", "PACK",
@@ -92,14 +91,9 @@ def _compiler(flatbuffer: bytes) -> str:
     program = shutil.which("edgetpu_compiler")
     if program is None:
         return ""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "model.tflite"
+    with scratch_folder() as folder:
+        file = folder / "model.tflite"
         file.write_bytes(flatbuffer)
-        ran = subprocess.run(  # noqa: S603 - found on the user's own PATH
-            [program, "-s", "-o", folder, str(file)],
-            capture_output=True,
-            text=True,
-            timeout=LIMIT_S,
-            check=False,
-        )
+        arguments = [program, "-s", "-o", str(folder), str(file)]
+        ran = child.run([*child.command("converter.child"), *arguments], LIMIT_S)
     return (ran.stdout or ran.stderr).strip()[-2000:]

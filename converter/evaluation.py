@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from converter import data as pictures
-from converter import files, measure, order, slice_table
+from converter import measure, order, slice_table
 from converter import slices as judged
 from converter.data import Photos
 from converter.listing import described
@@ -15,6 +15,7 @@ from converter.measure import Feed, Scores
 from converter.probe import order_text
 from converter.quality import at_thresholds, per_class
 from converter.report import threshold_text
+from converter.scratch import scratch_folder
 from edge.decode import probabilities
 from edge.decode.tensors import scores_place
 from edge.errors import FatalError
@@ -41,7 +42,7 @@ def evaluate(
     proof.decoder(loaded, runtime.input, runtime.outputs)
     listing = pictures.find(data, contract.labels)
     measuring = listing.measuring
-    with files.scratch_folder() as scratch:
+    with scratch_folder() as scratch:
         photos = pictures.read(measuring, contract.input, scratch, progress)
         feed = Feed(photos.pixels, contract.input)
         place = scores_place(contract, runtime.outputs)
@@ -59,7 +60,8 @@ def evaluate(
     }
     if photos.truth is not None:
         facts["accuracy"] = measure.accuracy(scores, photos.truth)
-        facts["confusion"] = measure.confusion(scores, photos.truth).tolist()
+        if len(contract.labels) <= measure.MOST_CONFUSED:
+            facts["confusion"] = measure.confusion(scores, photos.truth).tolist()
         facts["classes"] = per_class(contract.labels, scores, photos.truth)
         facts["notes"] += _order(contract, scores, photos)
     if slices is not None:

@@ -14,12 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from converter import data as pictures
-from converter import files, measure, ours
+from converter import measure, ours
 from converter.data import Pixels
 from converter.loading import Loading
 from converter.measure import Feed, Inferring, Scores
 from converter.quiet import no_native_log
+from converter.scratch import scratch_folder
 from converter.workshop import Workshop
+from converter.writing import write_whole
 from edge.decode.classify import independent, probabilities
 from edge.decode.tensors import scores_place
 from edge.errors import FatalError
@@ -90,7 +92,7 @@ def _gradients(keras: Loading, contract: Contract, pixels: Pixels, place: int) -
     given = pixels if pixels.ndim == 3 else pixels[..., None]
     mean, std = (np.asarray(part, np.float32) for part in (contract.input.mean, contract.input.std))
     inputs = ((given - mean) / std)[None].astype(np.float32)
-    with files.scratch_folder() as scratch, Workshop(scratch, progress=False) as workshop:
+    with scratch_folder() as scratch, Workshop(scratch, progress=False) as workshop:
         np.save(scratch / "inputs.npy", inputs)
         request = keras.request() | {
             "inputs": str(scratch / "inputs.npy"),
@@ -182,4 +184,4 @@ def marked(seen: Image, heat: Heat) -> Image:
 def write(found: Explanation, out: Path) -> None:
     """The drawing as a PNG. Raises FatalError where it cannot be written."""
     _, encoded = cv2.imencode(".png", draw(found))
-    files.write_whole(out, ours.signed(encoded.tobytes()))
+    write_whole(out, ours.signed(encoded.tobytes()))

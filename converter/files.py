@@ -1,12 +1,12 @@
-"""Bytes -> files that are whole or not there."""
+"""Where a command may write, before it begins; what a file holds."""
 
 import hashlib
+import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from edge import files
+from converter.scratch import sweep_parts
 from edge.errors import FatalError
 
 Recognizer = Callable[[Path], bool]
@@ -21,8 +21,10 @@ def check_outputs(
 
     `ours` and `beside` tell which files an earlier run made: these may be replaced.
     """
-    check_writable(out)
-    for path, made in ({out: ours} | dict(beside)).items():
+    checked = {out: ours} | dict(beside)
+    check_writable(out, max(checked, key=_length))
+    sweep_parts(out.parent)
+    for path, made in checked.items():
         if path.is_symlink() or (path.exists() and not path.is_file()):
             raise FatalError(f"--out: {path}: is not a regular file: choose another name")
         if any(one is not None and _same(one, path) for one in inputs):
@@ -41,12 +43,19 @@ def _same(one: Path, other: Path) -> bool:
     return one.resolve() == other.resolve()
 
 
-def check_writable(out: Path) -> None:
-    """Raises FatalError before any work is done where `out` cannot be written later."""
-    if out.is_dir():
-        raise FatalError(f"--out: {out}: is a folder; name a file in it")
+def check_writable(out: Path, longest: Path) -> None:
+    """Raises FatalError before any work is done where `out`, or the file beside it that has the
+    longest name, cannot be written later."""
     if not out.parent.is_dir():
         raise FatalError(f"--out: {out.parent}: there is no such folder")
+    most = os.pathconf(out.parent, "PC_NAME_MAX")
+    if _length(longest) > most:
+        raise FatalError(
+            f"--out: the name {longest.name[:20]}… has {_length(longest)} bytes; {most} are the "
+            "most here: choose a shorter name"
+        )
+    if out.is_dir():
+        raise FatalError(f"--out: {out}: is a folder; name a file in it")
     try:
         # os.access would believe root, who may write anywhere but on what takes no files.
         with tempfile.TemporaryFile(dir=out.parent):
@@ -57,33 +66,13 @@ def check_writable(out: Path) -> None:
         ) from None
 
 
-@contextmanager
-def scratch_folder() -> Iterator[Path]:
-    """A folder of our own that is gone afterwards. Raises FatalError on a full disk."""
-    try:
-        with tempfile.TemporaryDirectory(prefix="hedgerow-") as folder:
-            yield Path(folder)
-    except OSError as error:
-        raise FatalError(f"{error.filename or tempfile.gettempdir()}: {error.strerror}") from None
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """As `edge.files.write_whole`. Raises FatalError."""
-    try:
-        files.write_whole(path, content)
-    except OSError as error:
-        raise FatalError(f"{path}: cannot be written: {error.strerror}") from None
+def _length(path: Path) -> int:
+    return len(os.fsencode(path.name))
 
 
 def previous(path: Path) -> Path:
     """What an earlier file of this name is called once it is put aside."""
     return path.with_name(f"{path.name}.previous")
-
-
-def put_aside(path: Path) -> None:
-    """An earlier file of this name becomes `NAME.previous`: nobody mistakes it for a new one."""
-    if path.exists():
-        path.replace(previous(path))
 
 
 def sha256_of(path: Path) -> str:

@@ -60,7 +60,8 @@ def _tflite(path: Path) -> dict[str, Any]:
     except HedgerowError:
         raise
     except Exception as error:  # noqa: BLE001 - a damaged file fails anywhere in the schema
-        raise FatalError(f"{path}: is damaged: {type(error).__name__}: {error}") from None
+        reason = shown(f"{type(error).__name__}: {error}", 100)
+        raise FatalError(f"{path}: is damaged or cut off ({reason}); copy the file again") from None
     ours = CONTRACT_FILE in appended(path, flatbuffer).files
     try:
         contract = load(path).contract

@@ -8,8 +8,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from converter.data import Pixels
 from converter.progress import bar
+from converter.stored import Pixels, Stored
 from edge.decode import probabilities
 from edge.model import Contract, InputContract
 from edge.preprocess import pixel_table
@@ -23,6 +23,8 @@ Truth = npt.NDArray[np.int64]
 SMALLEST = 1 / 512
 """Half a step of an int8 probability."""
 
+MOST_CONFUSED = 1000
+"""Labels: the confusion matrix of more would be larger than all else in a report."""
 LATENCY_RUNS = 100
 LATENCY_BUDGET_S = 6.0
 
@@ -42,7 +44,7 @@ class Inferring(Protocol):
 class Feed:
     """Pictures in network pixels, and how they become a tensor."""
 
-    pixels: Pixels
+    pixels: Pixels | Stored
     contract: InputContract
 
     def tensors(self, network: Inferring) -> Iterator[Tensor]:

@@ -63,10 +63,11 @@ def facts_of(pair: Pair, prepared: Prepared) -> dict[str, Any]:
             "change_95": list(change.interval_95),
         }
         facts["classes"] = quality.by_class(contract.labels, one, other, held_out.truth)
-        facts["confusion"] = {
-            "float": measure.confusion(one, held_out.truth).tolist(),
-            "int8": measure.confusion(other, held_out.truth).tolist(),
-        }
+        if len(contract.labels) <= measure.MOST_CONFUSED:
+            facts["confusion"] = {
+                "float": measure.confusion(one, held_out.truth).tolist(),
+                "int8": measure.confusion(other, held_out.truth).tolist(),
+            }
     both = (
         LiteRt("float model", pair.network, threads=1),
         LiteRt("int8 model", pair.int8, threads=1),

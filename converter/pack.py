@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from converter.data import Pixels
 from converter.measure import Feed
 from converter.metadata import with_metadata
+from converter.stored import Pixels, Stored
 from edge.golden import GOLDEN_FILE, written
 from edge.head import IN_GRAPH
 from edge.model import Contract, sealed
@@ -16,7 +16,7 @@ GOLDEN_BYTES = 160_000
 """What they may take of the file, where the least allows."""
 
 
-def pack(flatbuffer: bytes, contract: Contract, pictures: Pixels) -> bytes:
+def pack(flatbuffer: bytes, contract: Contract, pictures: Pixels | Stored) -> bytes:
     """A classifier with its metadata inside, and labels, contract and golden vectors behind it.
 
     The same arguments give the same bytes. Raises FatalError where LiteRT refuses the model.
@@ -27,7 +27,7 @@ def pack(flatbuffer: bytes, contract: Contract, pictures: Pixels) -> bytes:
 
 
 def pack_detector(
-    flatbuffer: bytes, contract: Contract, pictures: Pixels, carried: dict[str, bytes]
+    flatbuffer: bytes, contract: Contract, pictures: Pixels | Stored, carried: dict[str, bytes]
 ) -> bytes:
     """A detector as it is, with the files that it carried, labels and contract behind it.
 
@@ -40,7 +40,7 @@ def pack_detector(
     return sealed(flatbuffer, contract, carried | vectors)
 
 
-def golden(flatbuffer: bytes, contract: Contract, pictures: Pixels) -> bytes:
+def golden(flatbuffer: bytes, contract: Contract, pictures: Pixels | Stored) -> bytes:
     """golden.npz: input tensors and all raw outputs that CPU inference gives for them."""
     network = LiteRt("int8 model", flatbuffer, threads=1)
     least, most = GOLDEN_PICTURES

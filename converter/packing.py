@@ -7,14 +7,16 @@ import numpy as np
 from pydantic import ValidationError
 
 from converter import data as pictures
-from converter import files, ours
+from converter import ours
 from converter.data import Pixels
 from converter.heads import Seen, head_of, scores_of
 from converter.measure import Feed
 from converter.options import Options, Statistics, statistics
 from converter.pack import pack, pack_detector
 from converter.preparation import name_for
+from converter.scratch import scratch_folder
 from converter.trial import try_file
+from converter.writing import write_whole
 from edge.errors import FatalError
 from edge.head import Task
 from edge.model import Contract, InputContract, RejectRule, appended
@@ -64,7 +66,7 @@ def pack_file(source: Path, out: Path, task: Task, options: Options) -> Packed:
         content = pack_detector(flatbuffer, contract, pixels, carried)
     else:
         content = pack(flatbuffer, contract, pixels)
-    files.write_whole(out, content)
+    write_whole(out, content)
     return Packed(out, contract)
 
 
@@ -145,5 +147,5 @@ def _pixels(contract: Contract, options: Options) -> Pixels:
         noise = np.random.default_rng(0).integers(0, 256, (4, *size))
         return noise.astype(np.uint8)
     few = pictures.Listing((), pictures.every(options.calibration).pictures[:20])
-    with files.scratch_folder() as scratch:
-        return np.array(pictures.read(few, contract.input, scratch, options.progress).pixels)
+    with scratch_folder() as scratch:
+        return pictures.read(few, contract.input, scratch, options.progress).pixels[:]

@@ -13,7 +13,7 @@ from converter import files, normalization, ours, outputs, unlabelled
 from converter.data import Photos, Rows
 from converter.listing import Listing, described
 from converter.loading import Loading
-from converter.options import Options, statistics
+from converter.options import LONGEST_NAME, Options, statistics
 from converter.probe import findings, one_answer, probe
 from converter.scan import Scan, refuse_code, refuse_out_of_scope, scan
 from converter.unlabelled import Unlabelled
@@ -107,6 +107,7 @@ def prepare(
     kind, sigmoid, told = outputs.meaning(found.path, info, one.scores)
     contract = contract.model_copy(update={"output": OutputContract(kind=kind)})
     notes += [*one_answer(one), *told, *listing.notes, *_notes(contract, photos, info)]
+    notes += _copies(parts.held_out)
     return Prepared(
         network,
         contract,
@@ -127,6 +128,17 @@ def _notes(contract: Contract, photos: Photos, info: dict[str, Any]) -> list[str
     if not info["isolated"]:
         notes.append("this system permits no network namespace: the model was read with a network")
     return notes
+
+
+def _copies(held_out: Photos) -> list[str]:
+    count = len(held_out.paths)
+    copies = count - pictures.distinct(held_out)
+    if not copies:
+        return []
+    return [
+        f"{copies} of the {count} measuring pictures are copies of others among them: the "
+        "intervals are narrower than they should be"
+    ]
 
 
 def _more(parts: Split, contract: Contract, scratch: Path, options: Options) -> Unlabelled | None:
@@ -173,7 +185,7 @@ def _contract(found: Scan, info: dict[str, Any], normalize: str, options: Option
 
 def name_for(out: Path, options: Options) -> str:
     """The name asked for, or one made from the output file's. Raises FatalError."""
-    made = re.sub(r"[^a-z0-9_-]+", "-", out.stem.lower()).strip("-")
+    made = re.sub(r"[^a-z0-9_-]+", "-", out.stem.lower()).strip("-")[:LONGEST_NAME]
     name = options.name or made or "model"
     if not re.fullmatch(r"[a-z0-9_-]+", name):
         raise FatalError(f"--name: {name!r}: expected only a-z, 0-9, _ and -")

@@ -147,6 +147,6 @@ def reject_threshold(known: npt.NDArray[np.float32], unknown: npt.NDArray[np.flo
     """
     values = np.unique(np.concatenate([known, unknown]))
     edges = np.concatenate([[0.0], (values[:-1] + values[1:]) / 2])
-    kept = (known[:, None] >= edges).mean(axis=0)
-    rejected = (unknown[:, None] < edges).mean(axis=0)
+    kept = (len(known) - np.searchsorted(np.sort(known), edges)) / len(known)
+    rejected = np.searchsorted(np.sort(unknown), edges) / len(unknown)
     return float(edges[int(np.argmax(kept + rejected))])

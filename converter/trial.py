@@ -18,14 +18,7 @@ def try_file(path: Path, what: str) -> None:
     """Load and run once. Raises FatalError with the interpreter's reason."""
     command = [*child.command("converter.trial"), str(path)]
     try:
-        ran = subprocess.run(  # noqa: S603 - our own interpreter and module
-            command,
-            env=child.environment(),
-            capture_output=True,
-            text=True,
-            timeout=LIMIT_S,
-            check=False,
-        )
+        ran = child.run(command, LIMIT_S)
     except subprocess.TimeoutExpired:
         raise FatalError(f"{what}: one inference took longer than {LIMIT_S} s") from None
     if ran.returncode == 0:
@@ -38,6 +31,7 @@ def try_file(path: Path, what: str) -> None:
 
 def main() -> int:
     """In the child: one inference on zeros; the reason goes to stdout."""
+    child.watch()
     import numpy as np
 
     from edge.flatbuffer import preflight

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from converter import child
 from converter.isolation import leave_network
 from edge.errors import HedgerowError
 
@@ -16,6 +17,7 @@ Job = Callable[[dict[str, Any]], dict[str, Any]]
 
 def main() -> None:
     """Serve jobs until stdin ends: the parent has gone, or needs no more."""
+    child.watch()
     isolated = leave_network()
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever prints goes to the log, not into the answers

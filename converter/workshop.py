@@ -28,22 +28,16 @@ class Workshop:
         self._progress = progress
         self._child = self._start()
 
-    def _start(self) -> "subprocess.Popen[bytes]":
-        environment = child.environment() | {
+    def _start(self) -> child.Child:
+        variables = {
+            "TMPDIR": str(self._log.parent),  # what it makes goes with the scratch folder
             "TF_CPP_MIN_LOG_LEVEL": "2",
             "KERAS_BACKEND": "tensorflow",
             "CUDA_VISIBLE_DEVICES": "-1",
             "PYTHONUNBUFFERED": "1",
         }
         with self._log.open("wb") as log:
-            return subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                child.command("converter.worker"),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                env=environment,
-                start_new_session=True,
-            )
+            return child.start(child.command("converter.worker"), subprocess.PIPE, log, variables)
 
     def __enter__(self) -> "Workshop":
         return self
@@ -55,8 +49,7 @@ class Workshop:
         trace: TracebackType | None,
     ) -> None:
         """End the child, whatever it is doing."""
-        self._child.kill()
-        self._child.communicate()
+        child.end(self._child)
 
     def ask(self, job: str, what: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """One job, waited for with a clock on stderr. No job knows of those before it.
@@ -65,7 +58,7 @@ class Workshop:
         next job then.
         """
         if self._child.poll() is not None:
-            self._child.communicate()
+            child.end(self._child)
             self._child = self._start()
         request = json.dumps({"job": job} | arguments).encode() + b"\n"
         try:

@@ -18,6 +18,7 @@ from edge.contract import SCHEMA, Contract, InputContract, RejectRule
 from edge.errors import FatalError
 from edge.flatbuffer import metadata
 from edge.flatbuffer.appended import Appended, appended
+from edge.flatbuffer.reader import Damaged
 from edge.golden import GOLDEN_FILE, Golden
 from edge.head import OutputContract
 
@@ -173,6 +174,11 @@ def _foreign(path: Path, flatbuffer: bytes, files: dict[str, bytes]) -> Contract
     advice = f"make the file with `converter convert`, or describe it in {path.parent}/model.toml"
     try:
         described = metadata.describe(flatbuffer)
+    except Damaged as error:
+        raise FatalError(
+            f"{path}: carries no contract (labels, preprocessing), and is damaged or cut off "
+            f"({error}): copy it again, or {advice}"
+        ) from None
     except FatalError as error:
         raise FatalError(
             f"{path}: carries no contract (labels, preprocessing), and {error}; {advice}"

@@ -32,10 +32,10 @@ def on_its_way(source: Path, data: Path, scratch: Path, options: Options) -> Ite
     found, listing = check(source, data, scratch / "m.tflite", options)
     with Workshop(scratch, progress=False) as workshop:
         made = prepare(workshop, scratch, found, listing, options)
-        pixels = made.split.calibration.pixels, views.several(made.split.choosing.pixels)
+        pixels = made.split.calibration.pixels[:], views.several(made.split.choosing.pixels[:])
         bench = Bench(workshop, scratch, made.contract, *pixels, made.split.unseen, options)
         bench = bench.leaving(variances(made.network))
         seen = ranges.observe(made.network, bench.feed(bench.calibration), progress=False)
         int8 = quantize(bench, made.network, seen.extremes)
-        choosing = bench.feed(made.split.choosing.pixels)
+        choosing = bench.feed(made.split.choosing.pixels[:])
         yield Lab(bench, choosing, made.network, seen.extremes, int8)

@@ -40,7 +40,7 @@ def fit(network: Network, sets: Sets, options: TrainOptions) -> Course:
 
     classes = len(sets.labels)
     training = batches(sets.training, classes, options)
-    held = (sets.validation.pixels, np.eye(classes, dtype=np.float32)[sets.validation.truth])
+    held = (sets.validation.pixels[:], np.eye(classes, dtype=np.float32)[sets.validation.truth])
     shown = 2 if options.progress else 0
     classifier = network.classifier
     if options.weights != "none":

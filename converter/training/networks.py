@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from converter import files
 from converter.loading import Loading
 from converter.scan import refuse_code, scan_file
+from converter.scratch import scratch_folder
 from converter.training import lite
 from converter.training.options import TrainOptions
 from converter.workshop import Workshop
@@ -129,7 +129,7 @@ def load(body: Any, path: Path) -> None:
 
 def _weights_of(path: Path) -> Weights:
     """The arrays of a whole model's layers, by the child process, which opens it."""
-    with files.scratch_folder() as scratch, Workshop(scratch, progress=False) as workshop:
+    with scratch_folder() as scratch, Workshop(scratch, progress=False) as workshop:
         held = scratch / "weights.npz"
         request = Loading(path).request() | {"out": str(held)}
         counts = workshop.ask("weights", f"opening {path.name}", request)["layers"]

@@ -7,9 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from converter import data
-from converter.data import Photos, Pixels, Rows
+from converter.data import Photos, Rows
 from converter.listing import Listing, described
 from converter.progress import bar
+from converter.stored import Stored
 from converter.training import near
 from converter.training.options import TrainOptions
 from edge.errors import FatalError
@@ -23,13 +24,14 @@ HELD = 0.15
 class Part:
     """Labelled pictures of one use."""
 
-    pixels: Pixels
+    pixels: Stored
     truth: npt.NDArray[np.int64]
     paths: tuple[Path, ...]
 
     def take(self, rows: Rows) -> "Part":
         """Some of them."""
-        return Part(self.pixels[rows], self.truth[rows], tuple(self.paths[row] for row in rows))
+        paths = tuple(self.paths[row] for row in rows)
+        return Part(self.pixels.take(rows), self.truth[rows], paths)
 
 
 @dataclass(frozen=True, slots=True)

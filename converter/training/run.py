@@ -1,5 +1,6 @@
 """Labelled pictures in, a Keras CNN and the report of its test out."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,14 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from converter import files, ours
+from converter import ours
 from converter.explain import Heat
 from converter.gradcam import Answers, grad_cam
+from converter.scratch import scratch_folder, temporary_files_in
 from converter.training.fit import fit
 from converter.training.networks import network
 from converter.training.options import TrainOptions
 from converter.training.pictures import Sets, load
 from converter.training.report import as_html, facts
+from converter.writing import write_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ def train(data: Path, out: Path, options: TrainOptions | None = None) -> Trained
     options = options or TrainOptions()
     weights = Path(options.weights)
     ours.check_training(out, data, options.validation, options.test, weights)
-    with files.scratch_folder() as scratch:
+    with scratch_folder() as scratch, temporary_files_in(scratch):
         sets = load(data, options, scratch)
         import keras
 
@@ -43,16 +46,16 @@ def train(data: Path, out: Path, options: TrainOptions | None = None) -> Trained
         made = network(options, len(sets.labels))
         course = fit(made, sets, options)
         classifier = made.classifier
-        scores = classifier.predict(sets.test.pixels, batch_size=options.batch, verbose=0)
+        scores = classifier.predict(sets.test.pixels[:], batch_size=options.batch, verbose=0)
         written = scratch / "model.keras"
         # A model that was never compiled: the optimizer's state is two thirds of the file.
         keras.Model(classifier.inputs, classifier.outputs, name="classifier").save(written)
-        files.write_whole(out, written.read_bytes())
-    report = facts(sets, np.asarray(scores, np.float32), course, options)
-    report |= {"model": out.name, "model_sha256": files.sha256_of(out)}
-    page = out.with_suffix(".train.html")
-    files.write_whole(out.with_suffix(".train.json"), json.dumps(report, indent=1).encode())
-    files.write_whole(page, as_html(report, sets.test, _heats(classifier, sets, report)))
+        content = written.read_bytes()
+        report = facts(sets, np.asarray(scores, np.float32), course, options)
+        report |= {"model": out.name, "model_sha256": hashlib.sha256(content).hexdigest()}
+        shown = as_html(report, sets.test, _heats(classifier, sets, report))
+    page, told = out.with_suffix(".train.html"), json.dumps(report, indent=1).encode()
+    write_all({out: content, out.with_suffix(".train.json"): told, page: shown})
     return Trained(out, report, page)
 
 

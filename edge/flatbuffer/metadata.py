@@ -38,12 +38,13 @@ class Description:
 
 
 def describe(flatbuffer: bytes) -> Description | None:
-    """None where there is no metadata. Raises FatalError where it is not enough."""
+    """None where there is no metadata. Raises FatalError where it is not enough, and Damaged where
+    the model around it does not hold together."""
+    model = root(flatbuffer, b"TFL3")
+    found = _metadata(model, flatbuffer)
+    if found is None:
+        return None
     try:
-        model = root(flatbuffer, b"TFL3")
-        found = _metadata(model, flatbuffer)
-        if found is None:
-            return None
         graphs = root(found, b"M001").tables(3)
         inputs = graphs[0].tables(2) if graphs else []
         outputs = graphs[0].tables(3) if graphs else []

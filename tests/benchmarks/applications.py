@@ -71,7 +71,7 @@ def build(name: str, path: Path, pictures: Path) -> None:
     height, width = (side or 224 for side in network.input_shape[1:3])
     contract = InputContract(height=height, width=width)
     photos = data.read(data.find(measured(path, pictures), ()), contract, path.parent, False)
-    batch = photos.pixels.astype(np.float32)
+    batch = photos.pixels[:].astype(np.float32)
     own = (keras.layers.Rescaling, keras.layers.Normalization)
     if not any(isinstance(layer, own) for layer in network.layers):
         batch /= 255

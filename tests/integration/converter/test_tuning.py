@@ -48,7 +48,7 @@ for weights in replica.weights:
     weights.assign_add(random.normal(0, 80, weights.shape))
 
 def distance():
-    images = normalized(feed.pixels, feed.contract)
+    images = normalized(feed.pixels[:], feed.contract)
     wanted, centers = replica.float(images)
     return float(divergence(wanted + 1e-7, replica.int8(images, centers) + 1e-7))
 
@@ -80,7 +80,7 @@ def _written(lab: Lab, folder: Path) -> list[str]:
     files = [folder / name for name in ("network", "int8", "pixels.npy")]
     files[0].write_bytes(lab.network)
     files[1].write_bytes(lab.int8)
-    np.save(files[2], lab.choosing.pixels)
+    np.save(files[2], lab.choosing.pixels[:])
     return [str(file) for file in files]
 
 

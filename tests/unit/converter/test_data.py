@@ -115,6 +115,7 @@ def test_copies_of_what_calibrates_do_not_measure(tmp_path: Path) -> None:
     assert parts.apart
     assert not set(parts.choosing.paths) & set(parts.held_out.paths)
     assert len(parts.held_out.paths) >= 80
+    assert data.distinct(parts.held_out) == len(set(parts.held_out.paths)) <= 10
 
 
 def test_pictures_of_another_shape_are_noticed_and_stay_so(folders: Path, tmp_path: Path) -> None:
