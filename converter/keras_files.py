@@ -19,6 +19,7 @@ UNKNOWN = re.compile(
     r"(?:Could not locate (?:class|function)|Unknown layer:) '(\w+)'"
     r"|Could not interpret [\w ]+ identifier: (\w+)"
 )
+OTHER_PRECISIONS = {"float16", "bfloat16", "float64"}
 CONFIGURATIONS = ("Full object config:", "Full config:", "config={", "Received: config=")
 """After these, Keras' messages repeat the configuration to their end."""
 
@@ -204,9 +205,10 @@ def _only(outputs: Any) -> Any:
 
 
 def _in_float32(model: Any) -> Any:
-    """A mixed-precision model rebuilt in float32: TFLite's int8 path starts from float32."""
+    """A model of another precision rebuilt in float32: TFLite's int8 path starts from float32."""
     kinds = {str(getattr(layer, "compute_dtype", "float32")) for layer in model.layers}
-    if not kinds - {"float32", "None"} or not kinds & {"float16", "bfloat16"}:
+    kinds |= {str(getattr(one.dtype, "name", one.dtype)) for one in model.inputs}
+    if not kinds & OTHER_PRECISIONS:
         return model
     plain = type(model).from_config(_float32(model.get_config()))
     plain.set_weights(model.get_weights())
@@ -219,7 +221,7 @@ def _float32(node: Any) -> Any:
             return [_float32(item) for item in node]
         case dict():
             return {key: _float32(value) for key, value in node.items()}
-        case "mixed_float16" | "mixed_bfloat16" | "float16" | "bfloat16":
+        case str() if node.removeprefix("mixed_") in OTHER_PRECISIONS:
             return "float32"
         case _:
             return node
