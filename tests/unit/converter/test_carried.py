@@ -170,7 +170,8 @@ def test_your_own_code_is_asked_for_by_name(name: str, tmp_path: Path) -> None:
     found = scan(write_keras(tmp_path / "m.keras", OWN[name]))
     with pytest.raises(FatalError, match=r"--custom-objects module:(Doubling|swish2|steep)"):
         refuse_code(found)
-    refuse_code(found, ("tests.doubling:Doubling", "tests.functions:swish2"))
+    own = ("tests.doubling:Doubling", "tests.functions:swish2", "tests.functions:steep")
+    refuse_code(found, own)
     for wrong in ("nowhere:X", "Doubling", "tests.doubling:"):
         with pytest.raises(FatalError, match=rf"--custom-objects: .{wrong}"):
             refuse_code(found, (wrong,))
