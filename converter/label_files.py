@@ -142,7 +142,11 @@ def _from_yaml(inline: str, below: str) -> list[str]:
 
 def _from_lines(lines: list[str]) -> list[str]:
     """Labels with or without their numbers."""
-    if len(lines) == 1 and not NUMBERED.fullmatch(lines[0]) and not NUMBER_BEHIND.fullmatch(*lines):
+    if (
+        len(lines) == 1
+        and not NUMBERED.fullmatch(lines[0])
+        and not NUMBER_BEHIND.fullmatch(lines[0])
+    ):
         lines = _fields(lines[0])
     if all(line.startswith("- ") for line in lines):
         lines = [line[2:] for line in lines]
