@@ -75,16 +75,18 @@ def cell(fields: list[str], at: int) -> str:
     return fields[at].strip().strip("\"'").strip() if at < len(fields) else ""
 
 
-def columns(rows: list[list[str]]) -> Columns:
+def columns(rows: list[list[str]], labelled: bool) -> Columns:
     """By the header, else by which fields look like pictures.
 
-    Raises ValueError if the header leaves open which column is the label.
+    Raises ValueError if labels are wanted and the header leaves open which column they are.
     """
     if not rows:
         return Columns()
     names = [re.sub(r"[\W_]+", "", field).casefold() for field in rows[0]]
     for known in (PATH_NAMES, ID_NAMES):
         if paths := [at for at, name in enumerate(names) if name in known]:
+            if not labelled:
+                return Columns(paths[0], paths[0], header=1)
             return _by_header(rows, names, paths[0])
     return _by_looks(rows)
 

@@ -102,7 +102,9 @@ def _classes(tree: Tree, base: Path) -> Groups:
 def every(data: Path) -> Listing:
     """All pictures of a folder or list, whatever their labels. Raises FatalError."""
     if data.is_file():
-        return Listing((), tuple(Picture(row.path) for row in picture_lists.read(data)))
+        return Listing(
+            (), tuple(Picture(row.path) for row in picture_lists.read(data, labelled=False))
+        )
     if not data.is_dir():
         raise FatalError(_not_there(data))
     return Listing((), tuple(Picture(path) for path in walk(data).pictures))

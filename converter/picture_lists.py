@@ -39,8 +39,11 @@ class Row:
     """What a column `split` says: train, val, test, ..."""
 
 
-def read(source: Path) -> list[Row]:
-    """The rows of a list; paths count from its own folder. Raises FatalError."""
+def read(source: Path, labelled: bool = True) -> list[Row]:
+    """The rows of a list; paths count from its own folder. Raises FatalError.
+
+    If it is not `labelled`, no label is looked for in columns that have a header.
+    """
     try:
         content = text.read(source)
     except OSError as error:
@@ -48,22 +51,24 @@ def read(source: Path) -> list[Row]:
     if "\0" in content:
         raise FatalError(f"{source}: is no list of pictures: expected one `path,label` a line")
     try:
-        reader = _from_json if content.lstrip().startswith("{") else _from_lines
-        found = reader(source, content)
+        if content.lstrip().startswith("{"):
+            found = _from_json(source, content)
+        else:
+            found = _from_lines(source, content, labelled)
     except (csv.Error, ValueError) as error:
         raise FatalError(f"{source}: cannot be read as a list of pictures: {error}") from None
     _refuse_wrong_base(source, found)
     return found
 
 
-def _from_lines(source: Path, content: str) -> list[Row]:
+def _from_lines(source: Path, content: str, labelled: bool) -> list[Row]:
     """Raises ValueError and csv.Error."""
     lines = content.split("\n")
     numbered = [(number, line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
     if numbered and SEPARATOR.fullmatch(numbered[0][1]):
         del numbered[0]
     cells = _cells(numbered)
-    where = columns([fields for _, fields in cells])
+    where = columns([fields for _, fields in cells], labelled)
     rows = (_row(source.parent, number, fields, where) for number, fields in cells[where.header :])
     return [row for row in rows if row.path != source.parent]
 

@@ -110,6 +110,13 @@ def test_a_list_that_leaves_the_label_open_is_refused(
         data.find(file, ())
 
 
+def test_pictures_whose_labels_nobody_asks_for_need_none(folder: Path) -> None:
+    file = folder / "list.csv"
+    for content in ("filename,width,height\na/1.png,640,480\n", "image,x,y2\na/1.png,1,1\n"):
+        file.write_text(content)
+        assert [one.path for one in data.every(file).pictures] == [folder / "a/1.png"]
+
+
 def test_a_comma_in_a_name(folder: Path) -> None:
     file = folder / "list.csv"
     file.write_text('"b/with,comma.png",rock\na/1.png,sand\n')
