@@ -66,11 +66,16 @@ def _zip(path: Path) -> Held:
         raise FatalError(f"{path}: is a zip and an HDF5 file in one: save the model again")
     try:
         with zipfile.ZipFile(path) as archive:
-            if "config.json" not in archive.namelist():
-                raise FatalError(f"{path}: is no .keras file: {_zip_advice(archive.namelist())}")
+            names = archive.namelist()
+            if "config.json" not in names and any(name.endswith("/data.pkl") for name in names):
+                raise FatalError(
+                    f"{path}: is PyTorch's: export a TFLite model there, then use `converter pack`"
+                )
             for info in archive.infolist():
                 _check_entry(path, info)
             _check_weights(path, archive)
+            if "config.json" not in names:
+                raise FatalError(f"{path}: is no .keras file: {_zip_advice(names)}")
             config = _object(path, "config.json", archive.read("config.json"))
             metadata = _object(path, "metadata.json", archive.read("metadata.json"))
     except KeyError as error:
@@ -82,8 +87,6 @@ def _zip(path: Path) -> Held:
 
 def _zip_advice(names: list[str]) -> str:
     """What to do about a zip that holds other files."""
-    if any(name.endswith("data.pkl") for name in names):
-        return "it is PyTorch's: export a TFLite model there, then use `converter pack`"
     if any(PurePosixPath(name).name in {"saved_model.pb", "config.json"} for name in names):
         return "it is a zip of a model's folder: unpack it and name the folder with the model"
     return "there is no config.json in it: save the model with model.save('model.keras')"
