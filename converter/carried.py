@@ -140,6 +140,9 @@ def _imported(node: dict[str, Any]) -> bool:
 
 def _function(node: dict[str, Any]) -> str:
     name, module = node.get("config"), node.get("module")
+    package, _, own = name.rpartition(">") if isinstance(name, str) else ("", "", "")
+    if package and PLAIN.fullmatch(own):  # registered by somebody's code
+        return f"{own!r} of the package {package!r}"
     if not isinstance(name, str) or not PLAIN.fullmatch(name) or name in NO_OBJECTS:
         return f"a function called {name!r}"
     if module in (None, "builtins"):

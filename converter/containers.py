@@ -36,17 +36,27 @@ def read(path: Path) -> Held:
     if not path.is_file():
         raise FatalError(f"{path}: there is no such model file")
     with path.open("rb") as file:
-        start = file.read(8)
+        start = file.read(64)
     if start.startswith(b"PK"):
         return _zip(path)
-    if start == HDF5:
+    if start.startswith(HDF5):
         return _hdf5(path)
-    advice = (
-        "convert the Keras model it came from"
-        if start[4:8] == b"TFL3"
-        else "save the model with model.save('model.keras')"
-    )
-    raise FatalError(f"{path}: is no .keras or .h5 file and no SavedModel folder: {advice}")
+    raise FatalError(f"{path}: is no .keras or .h5 file and no SavedModel folder: {_advice(start)}")
+
+
+def _advice(start: bytes) -> str:
+    """What to do about a file that begins like this."""
+    if not start:
+        return "it is empty: copy or download it again"
+    if start[4:8] == b"TFL3":
+        return "convert the Keras model it came from"
+    if start.startswith(b"version https://git-lfs"):
+        return "it is a pointer of Git LFS: run `git lfs pull`"
+    if start.lstrip().lower().startswith((b"<!doctype", b"<html")):
+        return "it is a web page: download the model itself"
+    if start.startswith(b"\x1f\x8b"):
+        return "it is a .tar.gz: unpack it and name the folder with saved_model.pb"
+    return "save the model with model.save('model.keras')"
 
 
 def _zip(path: Path) -> Held:
@@ -56,9 +66,16 @@ def _zip(path: Path) -> Held:
         raise FatalError(f"{path}: is a zip and an HDF5 file in one: save the model again")
     try:
         with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            if "config.json" not in names and any(name.endswith("/data.pkl") for name in names):
+                raise FatalError(
+                    f"{path}: is PyTorch's: export a TFLite model there, then use `converter pack`"
+                )
             for info in archive.infolist():
                 _check_entry(path, info)
             _check_weights(path, archive)
+            if "config.json" not in names:
+                raise FatalError(f"{path}: is no .keras file: {_zip_advice(names)}")
             config = _object(path, "config.json", archive.read("config.json"))
             metadata = _object(path, "metadata.json", archive.read("metadata.json"))
     except KeyError as error:
@@ -66,6 +83,13 @@ def _zip(path: Path) -> Held:
     except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError, RuntimeError) as error:
         raise FatalError(f"{path}: is damaged: {shown(str(error))}") from None
     return Held("keras", str(metadata.get("keras_version", "")), config)
+
+
+def _zip_advice(names: list[str]) -> str:
+    """What to do about a zip that holds other files."""
+    if any(PurePosixPath(name).name in {"saved_model.pb", "config.json"} for name in names):
+        return "it is a zip of a model's folder: unpack it and name the folder with the model"
+    return "there is no config.json in it: save the model with model.save('model.keras')"
 
 
 def _check_entry(path: Path, info: zipfile.ZipInfo) -> None:
@@ -119,25 +143,41 @@ def _hdf5(path: Path) -> Held:
     return Held("h5", _text(version), parsed["model_config"], parsed["training_config"])
 
 
-def _check_group(path: Path, group: Any) -> None:
+def _check_group(path: Path, top: Any) -> None:
+    """Every group is looked at once: links may lead in circles, or to one group in many ways."""
     import h5py
 
-    for key in group:
-        link = group.get(key, getlink=True)
-        where = shown(f"{group.name.rstrip('/')}/{key}")
-        if isinstance(link, h5py.ExternalLink):
-            raise FatalError(f"{path}: {where} is a link into another file, {shown(link.filename)}")
-        if isinstance(link, h5py.SoftLink):
+    waiting, seen = [top], set()
+    while waiting:
+        group = waiting.pop()
+        place = h5py.h5o.get_info(group.id).addr
+        if place in seen:
             continue
-        item = group[key]
-        if isinstance(item, h5py.Group):
-            _check_group(path, item)
-        elif not isinstance(item, h5py.Dataset):
-            raise FatalError(f"{path}: {where} is no tensor of a CNN")
-        elif item.external or item.is_virtual:
-            raise FatalError(f"{path}: {where} keeps its numbers in another file")
-        elif item.dtype.kind == "O" or item.nbytes > LARGEST_DATASET_BYTES:
-            raise FatalError(f"{path}: {where} is no tensor of a CNN ({item.dtype}, {item.shape})")
+        seen.add(place)
+        for key in group:
+            link = group.get(key, getlink=True)
+            where = shown(f"{group.name.rstrip('/')}/{key}")
+            if isinstance(link, h5py.ExternalLink):
+                target = shown(link.filename)
+                raise FatalError(f"{path}: {where} is a link into another file, {target}")
+            if isinstance(link, h5py.SoftLink):
+                continue
+            item = group[key]
+            if isinstance(item, h5py.Group):
+                waiting.append(item)
+            else:
+                _check_item(path, where, item)
+
+
+def _check_item(path: Path, where: str, item: Any) -> None:
+    import h5py
+
+    if not isinstance(item, h5py.Dataset):
+        raise FatalError(f"{path}: {where} is no tensor of a CNN")
+    if item.external or item.is_virtual:
+        raise FatalError(f"{path}: {where} keeps its numbers in another file")
+    if item.dtype.kind == "O" or item.nbytes > LARGEST_DATASET_BYTES:
+        raise FatalError(f"{path}: {where} is no tensor of a CNN ({item.dtype}, {item.shape})")
 
 
 def _object(path: Path, name: str, text: Any) -> dict[str, Any]:

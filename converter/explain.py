@@ -27,6 +27,7 @@ from edge.decode.tensors import scores_place
 from edge.errors import FatalError
 from edge.model import Contract, load
 from edge.runtime.runtime import open_runtime
+from edge.text import composed
 from edge.types import Image
 
 WINDOW = 1 / 4
@@ -70,6 +71,7 @@ def explain(
     contract = loaded.contract
     if contract.task == "detect":
         raise FatalError(f"{model}: is a detector: its boxes say where; explain is for classifiers")
+    label = None if label is None else composed(label)
     if label is not None and label not in contract.labels:
         raise FatalError(f"--label {label}: {model} has {', '.join(contract.labels[:8])}")
     image = pictures.decoded(picture)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from converter.graph import front, last_operator
+from converter.graph import front, last_operator, sorting_operator
 from converter.keras_files import Network
 from converter.negation import without_negation
 from edge.errors import FatalError
@@ -59,6 +59,11 @@ def to_float_tflite(network: Network) -> FloatModel:
     """
     frozen = _freeze(network, network.call)
     last = last_operator(frozen)
+    if sorts := sorting_operator(frozen):
+        raise FatalError(
+            f"{network.path}: ends in {sorts}, which sorts or picks scores, so that none stands at "
+            "its label's place: save the model without that end, with one score for each label"
+        )
     if len(frozen.outputs) != 1 or frozen.outputs[0].shape.rank is None:
         raise FatalError(f"{network.path}: its output has no fixed shape")
     binary = frozen.outputs[0].shape.num_elements() == 1

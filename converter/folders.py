@@ -54,6 +54,7 @@ SYSTEM = frozenset(
     name.casefold()
     for name in (
         "@eaDir",
+        "@Recently-Snapshot",
         "@Recycle",
         "@tmp",
         "#recycle",
@@ -66,12 +67,18 @@ SYSTEM = frozenset(
         "ehthumbs_vista.db",
         "FOUND.000",
         "lost+found",
+        "Network Trash Folder",
+        "PaxHeader",
+        "PaxHeaders",
         "RECYCLER",
         "System Volume Information",
+        "Temporary Items",
+        "TheFindByContentFolder",
+        "TheVolumeSettingsFolder",
         "Thumbs.db",
     )
 )
-"""What Windows, macOS, Synology, QNAP and Linux put beside people's files."""
+"""What Windows, macOS, Synology, QNAP, tar and Linux put beside people's files."""
 
 HIDDEN = "hidden or system files"
 OTHER = "files that are no pictures"
@@ -109,7 +116,7 @@ def walk(top: Path) -> Tree:
 
 def is_system(name: str) -> bool:
     """Whether a file or folder of this name is none that a person put there."""
-    return name.startswith(".") or name.casefold() in SYSTEM
+    return name.startswith((".", "~$")) or name.casefold() in SYSTEM
 
 
 def _folder(tree: Tree, folder: Path, seen: set[str], links: list[Path]) -> None:

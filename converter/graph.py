@@ -8,6 +8,10 @@ import numpy.typing as npt
 from converter.normalization import Expected, expected
 
 SAME_VALUES = {"Identity", "Reshape", "Squeeze", "Cast"}
+SORTING = {"TopKV2", "ArgMax", "ArgMin", "OneHot", "Round"}
+SORTING |= {"Greater", "GreaterEqual", "Less", "LessEqual", "BitwiseAnd"}
+BEHIND = SAME_VALUES | {"Neg", "StridedSlice", "Mul", "AddV2", "Sub", "ReverseV2", "ExpandDims"}
+"""Operators that may stand behind these."""
 ARITHMETIC = {"Mul", "RealDiv", "Sub", "AddV2", "BiasAdd"}
 PASSING = {
     "Identity",
@@ -26,6 +30,14 @@ PASSING = {
 def last_operator(frozen: Any) -> str:
     """The kind of the operator behind the output, seen through what does not change values."""
     return str(_maker(frozen.outputs[0]).type)
+
+
+def sorting_operator(frozen: Any) -> str:
+    """The kind of an operator that sorts or picks scores behind the last layer; or empty."""
+    operator = frozen.outputs[0].op
+    while operator.type in BEHIND and operator.inputs:
+        operator = operator.inputs[0].op
+    return str(operator.type) if operator.type in SORTING else ""
 
 
 def front(frozen: Any) -> tuple[str, Expected]:

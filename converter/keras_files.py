@@ -19,6 +19,7 @@ UNKNOWN = re.compile(
     r"(?:Could not locate (?:class|function)|Unknown layer:) '(\w+)'"
     r"|Could not interpret [\w ]+ identifier: (\w+)"
 )
+OTHER_PRECISIONS = {"float16", "bfloat16", "float64"}
 CONFIGURATIONS = ("Full object config:", "Full config:", "config={", "Received: config=")
 """After these, Keras' messages repeat the configuration to their end."""
 
@@ -70,8 +71,26 @@ def open_model(loading: Loading) -> Any:
     return _open(loading, found)
 
 
+ENDINGS = {"keras": (".keras",), "h5": (".h5", ".hdf5", ".keras")}
+"""By which Keras knows what a file holds."""
+
+
 def _open(loading: Loading, found: Scan) -> Any:
-    """Keras 3 as it is, Keras 3 with a mended configuration, then tf_keras."""
+    """The model, whatever its file is called."""
+    endings = ENDINGS[found.kind]
+    if found.path.suffix in endings:
+        return _opened(loading, found, found.path)
+    with tempfile.TemporaryDirectory() as folder:
+        named = Path(folder, f"model{endings[0]}")
+        named.symlink_to(found.path.absolute())
+        return _opened(loading, replace(found, path=named), found.path)
+
+
+def _opened(loading: Loading, found: Scan, path: Path) -> Any:
+    """Keras 3 as it is, Keras 3 with a mended configuration, then tf_keras.
+
+    Raises FatalError that names `path`.
+    """
     objects = dict(map(_import, loading.custom_objects))
     reasons: list[str] = []
     for attempt in (_with_keras3, _with_mended, _with_tf_keras):
@@ -81,7 +100,7 @@ def _open(loading: Loading, found: Scan) -> Any:
             reasons.append(f"{error.name} is not installed")
         except Exception as error:  # noqa: BLE001 - Keras raises anything on a file it dislikes
             reasons.append(" ".join(str(error).split()) or type(error).__name__)
-    raise FatalError(_explain(found, reasons))
+    raise FatalError(_explain(path, reasons))
 
 
 def _with_keras3(loading: Loading, found: Scan, objects: dict[str, Any]) -> Any:
@@ -121,15 +140,14 @@ def _with_tf_keras(loading: Loading, found: Scan, objects: dict[str, Any]) -> An
         )
 
 
-def _explain(found: Scan, reasons: list[str]) -> str:
+def _explain(path: Path, reasons: list[str]) -> str:
     unknown = UNKNOWN.search(" ".join(reasons))
     name = (unknown[1] or unknown[2]) if unknown else "Functional"
     if name != "Functional":
         return (
-            f"{found.path}: {name!r} is not Keras' own: name its code with "
-            f"--custom-objects module:{name}"
+            f"{path}: {name!r} is not Keras' own: name its code with --custom-objects module:{name}"
         )
-    text = f"{found.path}: Keras cannot open it: {useful(reasons[0])}"
+    text = f"{path}: Keras cannot open it: {useful(reasons[0])}"
     if any("tf_keras is not installed" in reason for reason in reasons):
         text += " (Keras 2 itself may: pip install --no-deps tf_keras)"
     return text
@@ -204,9 +222,10 @@ def _only(outputs: Any) -> Any:
 
 
 def _in_float32(model: Any) -> Any:
-    """A mixed-precision model rebuilt in float32: TFLite's int8 path starts from float32."""
+    """A model of another precision rebuilt in float32: TFLite's int8 path starts from float32."""
     kinds = {str(getattr(layer, "compute_dtype", "float32")) for layer in model.layers}
-    if not kinds - {"float32", "None"} or not kinds & {"float16", "bfloat16"}:
+    kinds |= {str(getattr(one.dtype, "name", one.dtype)) for one in model.inputs}
+    if not kinds & OTHER_PRECISIONS:
         return model
     plain = type(model).from_config(_float32(model.get_config()))
     plain.set_weights(model.get_weights())
@@ -219,7 +238,7 @@ def _float32(node: Any) -> Any:
             return [_float32(item) for item in node]
         case dict():
             return {key: _float32(value) for key, value in node.items()}
-        case "mixed_float16" | "mixed_bfloat16" | "float16" | "bfloat16":
+        case str() if node.removeprefix("mixed_") in OTHER_PRECISIONS:
             return "float32"
         case _:
             return node

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from converter import picture_lists
 from converter.folders import Tree, walk
+from converter.picture_lists import Row
 from converter.splits import USES, Groups, bases, grouped, label_of, part_of
 from edge.errors import FatalError
 from edge.text import composed, shown
@@ -101,7 +102,9 @@ def _classes(tree: Tree, base: Path) -> Groups:
 def every(data: Path) -> Listing:
     """All pictures of a folder or list, whatever their labels. Raises FatalError."""
     if data.is_file():
-        return Listing((), tuple(Picture(row.path) for row in picture_lists.read(data)))
+        return Listing(
+            (), tuple(Picture(row.path) for row in picture_lists.read(data, labelled=False))
+        )
     if not data.is_dir():
         raise FatalError(_not_there(data))
     return Listing((), tuple(Picture(path) for path in walk(data).pictures))
@@ -196,6 +199,7 @@ def _from_list(data: Path, labels: tuple[str, ...]) -> Listing:
     labels = labels or _in_order(names)
     first = _first_number(names, labels)
     pictures = []
+    _refuse_two_labels(data, rows)
     for row in rows:
         if not row.label:
             raise FatalError(f"{data}: line {row.line}: {shown(str(row.path))} has no label")
@@ -209,6 +213,19 @@ def _from_list(data: Path, labels: tuple[str, ...]) -> Listing:
     for label in labels:
         _refuse_odd(label)
     return _whole_split(Listing(labels, tuple(pictures)))
+
+
+def _refuse_two_labels(data: Path, rows: list[Row]) -> None:
+    """Raises FatalError for a picture that a list names twice, with two labels."""
+    first: dict[Path, Row] = {}
+    for row in rows:
+        known = first.setdefault(row.path, row)
+        if composed(known.label) != composed(row.label):
+            raise FatalError(
+                f"{data}: line {row.line}: {shown(str(row.path))} is {shown(row.label)!r} here and "
+                f"{shown(known.label)!r} on line {known.line}: a classifier gives each picture one "
+                "label"
+            )
 
 
 def _whole_split(listing: Listing) -> Listing:

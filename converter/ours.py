@@ -35,6 +35,8 @@ def check_training(out: Path, *inputs: Path | None) -> None:
     """Before `out`, a .keras file, and its reports are written. Raises FatalError."""
     beside = {out.with_suffix(".train.json"): is_course, out.with_suffix(".train.html"): is_page}
     files.check_outputs(out, beside, is_trained, inputs)
+    if out.suffix != ".keras":
+        raise FatalError(f"--out: {out}: is a Keras 3 file: let its name end in .keras")
 
 
 def check_drawing(out: Path, *inputs: Path | None) -> None:

@@ -43,6 +43,18 @@ def refuse_one_unit(path: Path, info: dict[str, Any]) -> None:
         )
 
 
+def _refuse_other_sum(path: Path, last: str, scores: Scores) -> None:
+    """Raises FatalError for shares of 100, or of anything but 1."""
+    sums = scores.sum(axis=1)
+    mean = float(sums.mean())
+    same = len(scores) > 1 and mean > SAME and float(np.ptp(sums)) <= SAME * mean
+    if same and (scores >= -SAME).all() and abs(mean - 1) > 2 * SAME:
+        raise FatalError(
+            f"{path}: the scores behind {last} add up to {mean:.4g} for every picture: end the "
+            "network in softmax alone, whose scores add up to 1"
+        )
+
+
 def meaning(path: Path, info: dict[str, Any], scores: Scores) -> Meaning:
     """What the scores of the pictures are, for activations that have no name as well.
 
@@ -52,6 +64,8 @@ def meaning(path: Path, info: dict[str, Any], scores: Scores) -> Meaning:
     notes = ["the network ends in sigmoid: its labels do not exclude each other"]
     if kind == "probabilities" or last in LINEAR or not len(scores):
         return kind, info["sigmoid"], notes if info["sigmoid"] else []
+    if not info["binary"]:
+        _refuse_other_sum(path, last, scores)
     inside = bool((scores >= -SAME).all() and (scores <= 1 + SAME).all())
     if info["binary"]:
         if last not in KNOWN and (scores[:, 1] >= 0).all():

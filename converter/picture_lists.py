@@ -5,46 +5,21 @@ header; Windows' backslashes; any encoding that `edge.text` knows.
 """
 
 import csv
+import json
 import re
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
 from converter.folders import PICTURES
+from converter.list_columns import Columns, cell, columns
 from edge import text
 from edge.errors import FatalError
 
 DELIMITERS = ("\t", ";", ",", "|")
-PATH_NAMES = frozenset(
-    [
-        "path",
-        "file",
-        "filename",
-        "file_name",
-        "filepath",
-        "file_path",
-        "image",
-        "img",
-        "image_path",
-        "picture",
-        "photo",
-    ]
-)
-LABEL_NAMES = frozenset(
-    [
-        "label",
-        "labels",
-        "class",
-        "class_name",
-        "classname",
-        "class_id",
-        "category",
-        "target",
-        "species",
-        "y",
-    ]
-)
-PART_NAMES = frozenset(["split", "set", "subset", "partition", "usage"])
+SEPARATOR = re.compile(r"sep=.?")
+"""Excel's first line."""
+ENDINGS = (".jpg", ".jpeg", ".png", ".JPG")
 WHOLE = re.compile(r"(\d+)\.0+")
 """A number as pandas writes it where other rows of its column are empty."""
 _ENDINGS = "|".join(ending[1:] for ending in sorted(PICTURES))
@@ -64,35 +39,56 @@ class Row:
     """What a column `split` says: train, val, test, ..."""
 
 
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """Where a line's fields are."""
+def read(source: Path, labelled: bool = True) -> list[Row]:
+    """The rows of a list; paths count from its own folder. Raises FatalError.
 
-    path: int = 0
-    label: int = 1
-    part: int | None = None
-    header: int = 0
-    """Lines before the first picture: 0 or 1."""
-
-
-def read(source: Path) -> list[Row]:
-    """The rows of a list; paths count from its own folder. Raises FatalError."""
+    If it is not `labelled`, no label is looked for in columns that have a header.
+    """
     try:
-        lines = text.read(source).split("\n")
+        content = text.read(source)
     except OSError as error:
         raise FatalError(f"{source}: cannot be read: {error.strerror}") from None
-    if any("\0" in line for line in lines):
+    if "\0" in content:
         raise FatalError(f"{source}: is no list of pictures: expected one `path,label` a line")
-    numbered = [(number, line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
     try:
-        cells = _cells(numbered)
-    except csv.Error as error:
+        if content.lstrip().startswith("{"):
+            found = _from_json(source, content)
+        else:
+            found = _from_lines(source, content, labelled)
+    except (csv.Error, ValueError) as error:
         raise FatalError(f"{source}: cannot be read as a list of pictures: {error}") from None
-    columns = _columns([fields for _, fields in cells])
-    rows = [_row(source.parent, number, fields, columns) for number, fields in cells]
-    found = [row for row in rows[columns.header :] if row.path != source.parent]
     _refuse_wrong_base(source, found)
     return found
+
+
+def _from_lines(source: Path, content: str, labelled: bool) -> list[Row]:
+    """Raises ValueError and csv.Error."""
+    lines = content.split("\n")
+    numbered = [(number, line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
+    if numbered and SEPARATOR.fullmatch(numbered[0][1]):
+        del numbered[0]
+    cells = _cells(numbered)
+    where = columns([fields for _, fields in cells], labelled)
+    rows = (_row(source.parent, number, fields, where) for number, fields in cells[where.header :])
+    return [row for row in rows if row.path != source.parent]
+
+
+def _from_json(source: Path, content: str) -> list[Row]:
+    """The `info.labels` of Edge Impulse, which lies beside its training/ and testing/. Raises
+    ValueError."""
+    try:
+        files = json.loads(content).get("files")
+    except (ValueError, RecursionError):
+        files = None
+    if not isinstance(files, list) or not all(isinstance(one, dict) for one in files):
+        raise ValueError("expected one `path,label` a line, or Edge Impulse's info.labels")
+    rows = []
+    for number, one in enumerate(files, 1):
+        label = one.get("label")
+        label = label.get("label", "") if isinstance(label, dict) else label or ""
+        path = _found(source.parent, str(one.get("path", "")))
+        rows.append(Row(number, path, str(label), str(one.get("category", ""))))
+    return rows
 
 
 def _refuse_wrong_base(source: Path, rows: list[Row]) -> None:
@@ -110,12 +106,15 @@ def _refuse_wrong_base(source: Path, rows: list[Row]) -> None:
     raise FatalError(told)
 
 
-def _row(base: Path, number: int, fields: list[str], columns: Columns) -> Row:
-    label = _cell(fields, columns.label)
+def _row(base: Path, number: int, fields: list[str], where: Columns) -> Row:
+    try:
+        label = where.label_of(fields)
+    except ValueError as error:
+        raise ValueError(f"line {number} {error}") from None
     if found := WHOLE.fullmatch(label):
         label = found[1]
-    part = "" if columns.part is None else _cell(fields, columns.part)
-    return Row(number, _found(base, _cell(fields, columns.path)), label, part)
+    part = "" if where.part is None else cell(fields, where.part)
+    return Row(number, _found(base, cell(fields, where.path)), label, part)
 
 
 def _cells(numbered: list[tuple[int, str]]) -> list[tuple[int, list[str]]]:
@@ -143,46 +142,13 @@ def _by_any(line: str) -> list[str]:
     return [path.strip(), label] if path else [line]
 
 
-def _columns(rows: list[list[str]]) -> Columns:
-    """By the header, else by which fields look like pictures."""
-    if not rows:
-        return Columns()
-    names = [field.strip().lower().replace(" ", "_") for field in rows[0]]
-    paths = [at for at, name in enumerate(names) if name in PATH_NAMES]
-    if paths:
-        labels = [at for at, name in enumerate(names) if name in LABEL_NAMES and at != paths[0]]
-        parts = [at for at, name in enumerate(names) if name in PART_NAMES and at != paths[0]]
-        label = labels[0] if labels else int(paths[0] == 0)
-        return Columns(paths[0], label, parts[0] if parts else None, header=1)
-    body = rows[1:] or rows
-    counts = [sum(_is_path(row, at) for row in body) for at in range(max(map(len, body)))]
-    path = counts.index(max(counts))
-    header = int(any(counts) and body is not rows and not _is_path(rows[0], path))
-    if path == 0:
-        return Columns(header=header)
-    numbered = [_cell(row, 0) for row in body] == [str(at) for at in _counting(body)]
-    return Columns(path, path + 1 if numbered and path + 1 < len(counts) else 0, header=header)
-
-
-def _counting(body: list[list[str]]) -> range:
-    """The numbers that rows have if their first field only counts them."""
-    first = _cell(body[0], 0)
-    start = int(first) if first.isdecimal() else -1
-    return range(start, start + len(body))
-
-
-def _is_path(fields: list[str], at: int) -> bool:
-    return Path(_cell(fields, at)).suffix.lower() in PICTURES
-
-
-def _cell(fields: list[str], at: int) -> str:
-    return fields[at].strip().strip("\"'").strip() if at < len(fields) else ""
-
-
 def _found(base: Path, name: str) -> Path:
-    """The path as written, else with slashes for backslashes or in another Unicode form."""
+    """The path as written, else with slashes for backslashes, in another Unicode form, or with the
+    ending that it lacks."""
     spellings = [name, name.replace("\\", "/")]
     spellings += [unicodedata.normalize(form, spellings[1]) for form in ("NFC", "NFD")]
+    if not Path(name).suffix:  # a list that names pictures by their number alone
+        spellings += [f"{spellings[1]}{ending}" for ending in ENDINGS]
     return next((base / one for one in spellings if _exists(base / one)), base / spellings[1])
 
 

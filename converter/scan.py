@@ -67,7 +67,9 @@ def scan(path: Path) -> Scan:
     """Read a .keras, .h5 or .hdf5 file or a SavedModel folder. Raises FatalError."""
     if path.is_dir():
         if not (path / "saved_model.pb").is_file():
-            raise FatalError(f"{path}: is a folder without saved_model.pb, so not a SavedModel")
+            inside = [one.parent for one in path.glob("*/saved_model.pb")]
+            told = f": name the one in it, {inside[0]}" if inside else ", so not a SavedModel"
+            raise FatalError(f"{path}: is a folder without saved_model.pb{told}")
         return Scan(path, "savedmodel", "", {})
     found = scan_file(path)
     if not found.config:

@@ -58,9 +58,14 @@ def _base(tree: Tree, top: Path, labels: tuple[str, ...]) -> Path:
 
 
 def part_of(name: str) -> str:
-    """What a folder of this name is for in a split: `train`, `seg_test`, `validation-set`, ..."""
-    words = [word for word in re.split(r"[\W_]+", name.casefold()) if word in PARTS]
+    """What a folder of this name is for in a split: `train`, `seg_test`, `val2017`, ..."""
+    words = [word for word in re.split(r"[\W\d_]+", name.casefold()) if word in PARTS]
     return PARTS[words[0]] if len(words) == 1 else ""
+
+
+def _use(name: str) -> int:
+    """The later, the more a part of this name is there for measuring."""
+    return USES.index(part_of(name))
 
 
 def _is_split(names: set[str]) -> bool:
@@ -85,10 +90,11 @@ def bases(
     uses = {part_of(name) for name in with_classes} - {""}
     strangers = [name for name in names if not part_of(name)]
     if len(uses) > 1 and strangers:
+        parts = sorted((name for name in with_classes if part_of(name)), key=_use)
         raise FatalError(
-            f"{base}: {with_classes[0]} and {with_classes[-1]} look like a split, but "
-            f"{shown(strangers[0])} lies beside them: give --data {base / with_classes[-1]} "
-            f"--calibration {base / with_classes[0]}, or move {shown(strangers[0])} away"
+            f"{base}: {parts[0]} and {parts[-1]} look like a split, but "
+            f"{shown(strangers[0])} lies beside them: give --data {base / parts[-1]} "
+            f"--calibration {base / parts[0]}, or move {shown(strangers[0])} away"
         )
     if not uses:
         return [("" if strangers else part_of(name), inner[name]) for name in names], left_out

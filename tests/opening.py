@@ -44,6 +44,7 @@ def main(folder: Path) -> None:
         "operators": _operators(),
         "explained": _explained(folder),
         "reasons": _reasons(folder),
+        "renamed": _renamed(folder),
     }
     print(json.dumps(found))
 
@@ -223,6 +224,25 @@ def _reasons(folder: Path) -> dict[str, str]:
             config["config"]["layers"][-1]["config"] |= update
             file.attrs["model_config"] = json.dumps(config)
         found[what] = _said(lambda path=path: open_model(Loading(path)))  # type: ignore[misc]
+    return found
+
+
+def _renamed(folder: Path) -> dict[str, str]:
+    """Files whose name ends otherwise than what they hold, and one of float64."""
+    import keras
+    import tensorflow as tf
+
+    keras.config.set_floatx("float64")
+    layers = keras.layers
+    network = keras.Sequential([layers.Input((4, 4, 3)), layers.Flatten(), layers.Dense(2)])
+    keras.config.set_floatx("float32")
+    found = {}
+    for saved, named in ((".keras", "h5"), (".keras", "zip"), (".h5", "keras"), (".h5", "")):
+        network.save(folder / f"saved{saved}")
+        path = (folder / f"saved{saved}").rename(folder / f"renamed.{named}")
+        found[named] = _said(lambda path=path: open_model(Loading(path)))  # type: ignore[misc]
+    loaded = load(Loading(path))
+    found["float64"] = str(loaded.call(tf.zeros((1, 4, 4, 3))).dtype.name)
     return found
 
 

@@ -57,6 +57,11 @@ def test_the_last_operator_is_told(told: dict[str, Any]) -> None:
     assert told["softmax by hand"]["last"] == "RealDiv"
 
 
+@pytest.mark.parametrize("end", ["argmax", "sort", "top_k", "threshold"])
+def test_scores_that_are_sorted_or_picked_are_refused(told: dict[str, Any], end: str) -> None:
+    assert "save the model without that end" in told[f"end: {end}"]["refused"]
+
+
 def test_a_float64_network_gives_the_same_scores(told: dict[str, Any]) -> None:
     np.testing.assert_allclose(told["float64"]["scores"], told["float64"]["keras"], atol=1e-5)
 

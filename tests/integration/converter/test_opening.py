@@ -63,6 +63,12 @@ def test_grad_cam_works_on_all_that_converts(found: dict[str, Any]) -> None:
     assert set(said.values()) == {"a map"}, said
 
 
+def test_what_a_file_holds_counts_not_what_its_name_says(found: dict[str, Any]) -> None:
+    said = found["renamed"]
+    assert said.pop("float64") == "float32", "TFLite quantizes nothing else"
+    assert set(said.values()) == {"opened"}, said
+
+
 def test_what_keras_dislikes_is_said_without_its_configuration(found: dict[str, Any]) -> None:
     said = found["reasons"]
     assert said["units"].endswith("expected a positive integer. Received: units=-1")

@@ -109,6 +109,7 @@ CODE: dict[str, dict[str, Any]] = {
 OWN = {
     "a custom layer": model(layer("Doubling") | {"module": "tests.doubling"}),
     "a custom function": with_activation(function("swish2", "tests.functions")),
+    "a registered function": with_activation(function("mine>steep", "builtins")),
 }
 HONEST: dict[str, dict[str, Any]] = {
     "Keras 2": model(layer("Conv2D", activation="relu", kernel_initializer=layer("HeNormal"))),
@@ -167,9 +168,10 @@ def test_code_is_refused_wherever_it_stands(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", OWN)
 def test_your_own_code_is_asked_for_by_name(name: str, tmp_path: Path) -> None:
     found = scan(write_keras(tmp_path / "m.keras", OWN[name]))
-    with pytest.raises(FatalError, match=r"--custom-objects module:(Doubling|swish2)"):
+    with pytest.raises(FatalError, match=r"--custom-objects module:(Doubling|swish2|steep)"):
         refuse_code(found)
-    refuse_code(found, ("tests.doubling:Doubling", "tests.functions:swish2"))
+    own = ("tests.doubling:Doubling", "tests.functions:swish2", "tests.functions:steep")
+    refuse_code(found, own)
     for wrong in ("nowhere:X", "Doubling", "tests.doubling:"):
         with pytest.raises(FatalError, match=rf"--custom-objects: .{wrong}"):
             refuse_code(found, (wrong,))
@@ -219,6 +221,67 @@ def test_weights_inside_that_lie_elsewhere_are_refused(tmp_path: Path) -> None:
         archive.write(weights, "model.weights.h5")
     with pytest.raises(FatalError, match=r"layers/kernel is a link into another file"):
         scan(path)
+
+
+def test_groups_that_lead_in_circles_are_looked_at_once(tmp_path: Path) -> None:
+    """Forty groups with two links each to the one before are 2**40 ways to the first."""
+    path = tmp_path / "m.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["model_config"] = json.dumps(model())
+        group = file.create_group("first")
+        group["itself"], group["top"] = group, file["/"]
+        for number in range(40):
+            outer = file.create_group(f"group{number}")
+            outer["one"], outer["other"] = group, group
+            group = outer
+        for _ in range(1100):
+            group = group.create_group("deeper")
+    assert scan(path).kind == "h5"
+    with h5py.File(path, "a") as file:
+        file["first/out"] = h5py.ExternalLink("/etc/hostname", "/x")
+    with pytest.raises(FatalError, match="is a link into another file"):
+        scan(path)
+
+
+FOREIGN = {
+    b"": "it is empty",
+    b"version https://git-lfs.github.com/spec/v1\noid": "git lfs pull",
+    b"<!DOCTYPE html><html>": "it is a web page",
+    b"\x1f\x8b\x08": "it is a .tar.gz: unpack it",
+    b"\x08\x07onnx": "save the model with model.save",
+}
+
+
+@pytest.mark.parametrize("content", FOREIGN)
+def test_what_is_no_model_is_told_what_it_is(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "m.keras"
+    path.write_bytes(content)
+    with pytest.raises(FatalError, match=FOREIGN[content]):
+        scan(path)
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ("archive/data.pkl", "is PyTorch's: export"),
+        ("leaf/saved_model.pb", "is a zip of a model's folder: unpack it"),
+        ("leaf/config.json", "is a zip of a model's folder: unpack it"),
+        ("a.txt", "there is no config.json in it"),
+    ],
+)
+def test_a_zip_of_something_else_is_told_what_it_is(entry: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "m.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(entry, "{}")
+    with pytest.raises(FatalError, match=said):
+        scan(path)
+
+
+def test_a_folder_around_a_saved_model_names_it(tmp_path: Path) -> None:
+    (tmp_path / "saved").mkdir()
+    (tmp_path / "saved" / "saved_model.pb").write_bytes(b"")
+    with pytest.raises(FatalError, match=rf"name the one in it, {tmp_path}/saved$"):
+        scan(tmp_path)
 
 
 def test_odd_configurations_are_one_line(tmp_path: Path) -> None:

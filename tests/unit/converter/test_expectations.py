@@ -121,6 +121,14 @@ def test_activations_without_a_name_are_told_by_their_scores() -> None:
     assert outputs.meaning(Path("m"), info("IdentityN"), rows((-0.2, 3.0)))[0] == "logits"
 
 
+def test_shares_of_another_sum_are_refused() -> None:
+    for scores in (rows((20, 80), (70, 30)), rows((0.25, 0.25), (0.1, 0.4))):
+        with pytest.raises(FatalError, match=r"behind Mul add up to (100|0\.5) for every picture"):
+            outputs.meaning(Path("m"), info("Mul"), scores)
+    assert outputs.meaning(Path("m"), info("Relu"), rows((2, 0), (0, 3)))[0] == "logits"
+    assert outputs.meaning(Path("m"), info("Relu"), rows((0, 0), (0, 0)))[0] == "probabilities"
+
+
 @pytest.mark.parametrize("last", ["Relu", "RealDiv", "Minimum"])
 def test_one_score_that_is_never_negative_is_refused(last: str) -> None:
     """0 against a score of 0 or more would always name the second label."""

@@ -51,6 +51,9 @@ def make(tmp_path: Path) -> Make:
         "#recycle",
         "thumbs.db",
         ".Trash-1000",
+        "@Recently-Snapshot",
+        "Network Trash Folder",
+        "PaxHeader",
     ],
 )
 def test_hidden_and_system_folders_are_left_out_and_counted(make: Make, name: str) -> None:
@@ -90,6 +93,7 @@ def test_a_split_is_understood_and_its_last_part_measures(
         ("training_set", "test_set"),
         ("seg_train/seg_train", "seg_test/seg_test"),
         ("Train", "VALID"),
+        ("train2017", "val2017"),
     ],
 )
 def test_other_names_of_a_split(make: Make, names: tuple[str, ...]) -> None:
@@ -158,6 +162,9 @@ def test_a_class_may_be_called_train(make: Make) -> None:
 def test_a_split_with_something_beside_it_is_refused_with_what_to_write(make: Make) -> None:
     folder = make("train/crop", "train/weed", "val/crop", "val/weed", "more")
     with pytest.raises(FatalError, match=r"give --data .*/val --calibration .*/train"):
+        data.find(folder, ())
+    (folder / "val").rename(folder / "test")  # before "train" by the alphabet
+    with pytest.raises(FatalError, match=r"give --data .*/test --calibration .*/train"):
         data.find(folder, ())
 
 

@@ -69,6 +69,28 @@ LABEL_FILES = {
     "the same turned round": '{"0": "Rock", "2": "Oak", "1": "Sand"}',
     "JSON list": '["Rock", "Sand", "Oak"]',
     "empty lines": "\nRock\n\nSand  \n\tOak\n\n",
+    "arrows": "0 -> Rock\n1 -> Sand\n2 => Oak\n",
+    "brackets": "[0] Rock\n[1] Sand\n[2] Oak\n",
+    "more columns": "0\tRock\t12\n1\tSand\t9\n2\tOak\t3\n",
+    "a title": "label\nRock\nSand\nOak\n",
+    "quotes": '"Rock"\n"Sand"\n"Oak"\n',
+    "quotes behind numbers": 'index,label\n0,"Rock"\n1,"Sand"\n2,"Oak"\n',
+    "one line": "Rock, Sand, Oak\n",
+    "commas at the ends": "Rock,\nSand,\nOak,\n",
+    "a list of Markdown": "- Rock\n- Sand\n- Oak\n",
+    "Python's list": "['Rock', 'Sand', 'Oak']",
+    "Python's dict": "{'Rock': 0, 'Oak': 2, 'Sand': 1}",
+    "numbers as text": '{"Rock": "0", "Oak": "2", "Sand": "1"}',
+    "ImageNet's class index": '{"0": ["n1", "Rock"], "1": ["n2", "Sand"], "2": ["n3", "Oak"]}',
+    "Teachable Machine": '{"modelName": "tm", "labels": ["Rock", "Sand", "Oak"], "imageSize": 224}',
+    "Hugging Face": '{"id2label": {"0": "Rock", "1": "Sand", "2": "Oak"}}',
+    "objects": '[{"id": 2, "name": "Sand"}, {"id": 1, "name": "Rock"}, {"id": 3, "name": "Oak"}]',
+    "data.yaml": "train: ../train\nnc: 3\nnames: ['Rock', 'Sand', 'Oak']\n",
+    "data.yaml in lines": "path: x\nnames:\n  0: Rock\n  1: Sand  # wet\n  2: Oak\nnc: 3\n",
+    "data.yaml with dashes": "names:\n- Rock\n- Sand\n- Oak\n",
+    "a label map": "item {\n id: 1\n name: 'Rock'\n}\nitem {\n id: 2\n display_name: 'Sand'\n}\n"
+    'item {\n name: "Oak"\n id: 3\n}\n',
+    "no width": "Rock\u200b\nSand\nOak\n",
 }
 
 
@@ -80,7 +102,7 @@ def test_every_way_to_write_a_label_file(
 ) -> None:
     file = tmp_path / "labels.txt"
     written = LABEL_FILES[kind].replace("Oak", "Möhre").replace("\n", ends)
-    file.write_bytes(written.encode(encoding))
+    file.write_bytes(written.encode(encoding, "ignore"))
     assert read_labels(str(file)) == ("Rock", "Sand", "Möhre")
 
 
@@ -89,6 +111,39 @@ def test_labels_that_only_look_numbered_stay(tmp_path: Path) -> None:
     for content in (["zone 0", "zone 1"], ["3 point turn", "7 spot"], ["0", "1", "2"]):
         file.write_text("\n".join(content))
         assert read_labels(str(file)) == tuple(content)
+
+
+def test_one_line_with_its_number_is_one_label(tmp_path: Path) -> None:
+    file = tmp_path / "labels.txt"
+    file.write_text("0,weed\n")
+    assert read_labels(str(file)) == ("weed",)
+
+
+def test_a_label_map_with_gaps_keeps_the_outputs(tmp_path: Path) -> None:
+    file = tmp_path / "map.pbtxt"
+    file.write_text("item { id: 1 name: 'a' }\nitem { id: 3 name: 'b' }\n")
+    assert read_labels(str(file)) == ("a", "???", "b")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "\n \n",
+        "[]",
+        '{"a": 0, "b": 0}',
+        '{"a": 0, "b": 5}',
+        '{"0": "a", "2": "b"}',
+        "[null, 1]",
+        "[" * 100_000 + "]" * 100_000,
+        "item { id: 1 name: 'a' }\nitem { id: 99999999999 name: 'b' }",
+    ],
+)
+def test_a_label_file_that_leaves_outputs_open_is_refused(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "labels.json"
+    file.write_text(content)
+    with pytest.raises(FatalError, match="--labels"):
+        read_labels(str(file))
 
 
 def test_labels_are_in_unicodes_composed_form() -> None:

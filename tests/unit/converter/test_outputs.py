@@ -62,10 +62,10 @@ def test_only_regular_files_are_written(command: str, tmp_path: Path) -> None:
     for out in (tmp_path / "pipe", tmp_path / "dangling", Path("/dev/null"), Path("/dev/stdout")):
         with pytest.raises(FatalError, match=r"--out: .*(is not a regular file|not writable)"):
             CHECKS[command](out)
-    empty = tmp_path / "empty"  # as mktemp makes it
+    empty = tmp_path / "empty.keras"  # as mktemp makes it
     empty.touch()
     CHECKS[command](empty)
-    CHECKS[command](tmp_path / "new")
+    CHECKS[command](tmp_path / "new.keras")
 
 
 @pytest.mark.parametrize(
@@ -131,6 +131,13 @@ def test_a_drawing_carries_its_mark_and_stays_a_png(tmp_path: Path) -> None:
     data = out.read_bytes()
     length = struct.unpack(">I", data[33:37])[0]
     assert zlib.crc32(data[37 : 41 + length]) == struct.unpack(">I", data[41 + length :][:4])[0]
+
+
+def test_a_trained_model_is_named_as_what_it_is(tmp_path: Path) -> None:
+    """Keras opens a file by its name's ending."""
+    with pytest.raises(FatalError, match=r"let its name end in \.keras"):
+        ours.check_training(tmp_path / "leaf.h5", tmp_path)
+    ours.check_training(tmp_path / "leaf.keras", tmp_path)
 
 
 def test_the_commands_refuse_before_they_do_anything(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Lists of pictures as people and their tools write them."""
 
+import json
 from pathlib import Path
 
 import cv2
@@ -40,6 +41,24 @@ LISTS = {
     "numbered rows": "".join(f"{at},{p},{label}\n" for at, (p, label) in enumerate(ROWS)),
     "bar": "".join(f"{p}|{label}\n" for p, label in ROWS),
     "colon": "".join(f"{p}: {label}\n" for p, label in ROWS),
+    "Excel's separator": "sep=;\npath;label\n" + "".join(f"{p};{x}\n" for p, x in ROWS),
+    "sizes first": "Filename,Width,ClassId\n" + "".join(f"{p},29,{x}\n" for p, x in ROWS),
+    "a name of its own": "file_name,width,plant_species\n"
+    + "".join(f"{p},29,{x}\n" for p, x in ROWS),
+    "pandas": ",id,label\n" + "".join(f"{at},{p},{x}\n" for at, (p, x) in enumerate(ROWS)),
+    "no endings": "id,breed\n" + "".join(f"{p[:-4]},{x}\n" for p, x in ROWS),
+    "AutoML": "".join(f"TRAIN,{p},{x}\n" for p, x in ROWS),
+    "a column per label": "filename, bad sand, rock\n"
+    + "".join(f"{p}, {int(x != 'rock')}, {int(x == 'rock')}\n" for p, x in ROWS),
+    "Edge Impulse": json.dumps(
+        {
+            "version": 1,
+            "files": [
+                {"path": p, "category": "split", "label": {"type": "label", "label": x}}
+                for p, x in ROWS
+            ],
+        }
+    ),
     "./": "".join(f"./{p},{label}\n" for p, label in ROWS),
 }
 
@@ -55,6 +74,47 @@ def test_every_way_to_write_a_list(folder: Path, kind: str, ends: str, encoding:
     assert found.labels == ("bläck sand", "rock")
     assert [picture.label for picture in found.pictures] == [1, 0, 1]
     assert all(picture.path.is_file() for picture in found.pictures)
+
+
+def test_uses_as_automl_and_edge_impulse_write_them(folder: Path) -> None:
+    file = folder / "list.csv"
+    file.write_text("TRAIN,a/1.png,x\nTEST,a/2.png,y\n")
+    found = data.find(file, ())
+    assert (found.labels, found.parts) == (("x", "y"), ("train", "test"))
+    rows = [
+        {"path": f"a/{at}.png", "category": f"{use}ing", "label": {"label": use}}
+        for at, use in ((1, "train"), (2, "test"))
+    ]
+    file.write_text(json.dumps({"files": rows}))
+    assert data.find(file, ()).parts == ("train", "test")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("filename,rock,sand\na/1.png,1,1\n", "line 2 has the labels rock and sand"),
+        ("filename,rock,sand\na/1.png,0,0\na/2.png,0,1\n", "line 2: .*has no label"),
+        ("filename,width,height\na/1.png,640,480\n", "which of the columns width, height is"),
+        ("filename,class\na/1.png,x\na/2.png,x\na/1.png,y\n", "is 'y' here and 'x' on line 2"),
+        ('{"file_name": "a/1.png"}\n{"file_name": "a/2.png"}\n', "expected one `path,label`"),
+        ("{" * 100_000, "expected one `path,label`"),
+        ('{"files": [1]}', "expected one `path,label`"),
+    ],
+)
+def test_a_list_that_leaves_the_label_open_is_refused(
+    folder: Path, content: str, said: str
+) -> None:
+    file = folder / "list.csv"
+    file.write_text(content)
+    with pytest.raises(FatalError, match=said):
+        data.find(file, ())
+
+
+def test_pictures_whose_labels_nobody_asks_for_need_none(folder: Path) -> None:
+    file = folder / "list.csv"
+    for content in ("filename,width,height\na/1.png,640,480\n", "image,x,y2\na/1.png,1,1\n"):
+        file.write_text(content)
+        assert [one.path for one in data.every(file).pictures] == [folder / "a/1.png"]
 
 
 def test_a_comma_in_a_name(folder: Path) -> None:
@@ -77,14 +137,14 @@ def test_a_header_over_paths_alone(folder: Path, first: str) -> None:
 
 def test_numbers_are_the_networks_outputs(folder: Path) -> None:
     file = folder / "list.txt"
-    file.write_text("".join(f"a/1.png {number}\n" for number in range(12)))
+    file.write_text("".join(f"a/{number}.png {number}\n" for number in range(12)))
     assert data.find(file, ()).labels == tuple(map(str, range(12)))
-    file.write_text("a/1.png 0\na/1.png 3\na/1.png 1\n")
+    file.write_text("a/1.png 0\na/2.png 3\nb/3.png 1\n")
     assert data.find(file, ()).labels == ("0", "1", "2", "3")
-    file.write_text("a/1.png 10\na/1.png 9\n")
+    file.write_text("a/1.png 10\na/2.png 9\n")
     assert data.find(file, ()).labels == ("9", "10")
     named = tuple("abcdefghijkl")
-    file.write_text("a/1.png 10\na/1.png 2\n")
+    file.write_text("a/1.png 10\na/2.png 2\n")
     assert [picture.label for picture in data.find(file, named).pictures] == [10, 2]
 
 
