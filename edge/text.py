@@ -11,6 +11,8 @@ MARKS = (
 """Byte order marks, with the encoding that each announces."""
 UNPRINTABLE = {"Cc", "Cs", "Zl", "Zp"}
 """Unicode's categories of controls, lone surrogates, and line and paragraph separators."""
+OVERRIDES = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""They turn what follows around: `gnp.exe` reads as `exe.png`."""
 
 
 def decoded(data: bytes) -> str:
@@ -43,6 +45,10 @@ def composed(text: str) -> str:
 
 def shown(text: str, limit: int = 200) -> str:
     """One line of at most `limit` characters: control characters become `?`, so that no text
-    from outside forges a line of a log or moves a terminal's cursor."""
-    line = "".join("?" if unicodedata.category(c) in UNPRINTABLE else c for c in text)
+    from outside forges a line of a log, moves a terminal's cursor or turns a line around."""
+    line = "".join("?" if _hides(letter) else letter for letter in text)
     return line if len(line) <= limit else f"{line[: limit - 1]}…"
+
+
+def _hides(letter: str) -> bool:
+    return letter in OVERRIDES or unicodedata.category(letter) in UNPRINTABLE
