@@ -28,7 +28,7 @@ PACKAGES = Path(__file__).resolve().parents[2]
 
 def try_out(name: str, flatbuffer: bytes, time_s: float = TIME_S) -> None:
     """Raises FatalError with one line where the child does not get through it."""
-    environment = os.environ | {"PYTHONPATH": _search_path(), "OPENBLAS_NUM_THREADS": "1"}
+    environment = os.environ | {"PYTHONPATH": search_path(), "OPENBLAS_NUM_THREADS": "1"}
     try:
         done = subprocess.run(
             [sys.executable, "-m", "edge.runtime.trial"],
@@ -52,7 +52,7 @@ def try_out(name: str, flatbuffer: bytes, time_s: float = TIME_S) -> None:
         )
 
 
-def _search_path() -> str:
+def search_path() -> str:
     """The child finds the same `edge` as its parent."""
     paths = [str(PACKAGES), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     return os.pathsep.join(dict.fromkeys(paths))

@@ -1,0 +1,86 @@
+"""A delegate that runs -> its answers, looked at: finite, right, in time."""
+
+import math
+import time
+from itertools import cycle
+
+import numpy as np
+
+from edge.errors import FatalError
+from edge.model import Golden
+from edge.runtime import verify
+from edge.runtime.guest import Guest
+from edge.runtime.tempo import Pace
+from edge.types import Tensor, TensorSpec
+
+SHARE = 0.1
+"""How much of the time known answers may take: of a delegate that is idle between frames each
+answer is checked, of one that never rests each tenth."""
+PROVEN = 1000
+"""Answers after which earlier failures are forgotten."""
+
+
+class Watched:
+    """What `prove` has found right."""
+
+    def __init__(self, guest: Guest, known: Golden | None, pace: Pace) -> None:
+        self._guest = guest
+        self._pace = pace
+        self._known = cycle(_singles(known)) if known is not None else None
+        self._credit_s = math.inf
+        self._last_s = time.monotonic()
+        self.answers = 0
+        self.inputs, self.outputs = guest.inputs, guest.outputs
+        self.invoke = guest.invoke
+        self.kill, self.close = guest.kill, guest.close
+
+    @property
+    def note(self) -> str | None:
+        """What its owner should know of it."""
+        if self._guest.claims is False:
+            return "it took none of the model's operators: the CPU computes them all"
+        return self._pace.note
+
+    def infer(self, tensor: Tensor) -> tuple[Tensor, ...]:
+        """Raises FatalError where the answer is not to be trusted."""
+        began_s = time.monotonic()
+        answers = self._guest.infer(tensor)
+        ended_s = time.monotonic()
+        for answer, spec in zip(answers, self.outputs, strict=True):
+            _check_finite(answer, spec)
+        self._check_known(ended_s)
+        self._pace.took(ended_s - began_s)
+        self.answers += 1
+        return answers
+
+    def _check_known(self, now_s: float) -> None:
+        """Now and then: one input to which the answer is known, before this answer is used."""
+        cost_s = self._pace.usual_s
+        self._credit_s = min(cost_s, self._credit_s + SHARE * (now_s - self._last_s))
+        self._last_s = now_s
+        if self._known is None or self._credit_s < cost_s:
+            return
+        self._credit_s = 0.0
+        verify.replay(self._guest, next(self._known))
+
+
+def _singles(golden: Golden) -> list[Golden]:
+    """Each vector alone."""
+    return [
+        Golden(
+            golden.inputs[n : n + 1],
+            golden.outputs[n : n + 1],
+            tuple(other[n : n + 1] for other in golden.others),
+        )
+        for n in range(len(golden.inputs))
+    ]
+
+
+def _check_finite(answer: Tensor, spec: TensorSpec) -> None:
+    """The sum first: it is finite for all but broken or huge values, and quickly made."""
+    if not np.issubdtype(answer.dtype, np.floating):
+        return
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = float(answer.sum())
+    if not math.isfinite(total) and not np.isfinite(answer).all():
+        raise FatalError(f"output tensor {spec.name!r} holds NaN or infinity")
