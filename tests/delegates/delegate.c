@@ -3,7 +3,8 @@
  * Options: count=FILE  one byte is appended for every inference;
  *          claim=no    it claims nothing and only counts that it was prepared;
  *          mode=fail | hang | crash | exit | abort | slow | wrong | zero | nan   instead of copying,
- *          at=open | prepare | invoke   where it does so (invoke),
+ *          at=open | prepare | invoke   where it does so (invoke); or at=retry: it fails in invoke,
+ *          and does so in prepare when it is tried again,
  *          after=N     from the inference after that many on (0),
  *          ms=N        how long slow takes (200), and
  *          switch=FILE only while this file exists (without it: always);
@@ -112,6 +113,11 @@ static bool now(const char *where) {
          (!trigger[0] || access(trigger, F_OK) == 0);
 }
 
+/* At a retry the device is gone, and the library does not take it well. */
+static bool gone(void) {
+  return !strcmp(at, "retry") && calls > after && access(trigger, F_OK) == 0;
+}
+
 static bool does(const char *what) { return !strcmp(mode, what); }
 
 /* Whether to go on; it may not come back. */
@@ -136,7 +142,7 @@ static void spoil(Tensor *to) {
 static int invoke(Context *context, Node *node) {
   tick();
   calls++;
-  if (!misbehave("invoke")) {
+  if (!misbehave("invoke") || gone()) {
     context->ReportError(context, "the delegate's device was unplugged");
     return ERROR;
   }
@@ -151,6 +157,7 @@ static int invoke(Context *context, Node *node) {
 
 static int prepare_delegate(Context *context, Delegate *delegate) {
   IntArray *plan;
+  if (!strcmp(at, "retry") && access(trigger, F_OK) == 0) strcpy(at, "prepare"), after = -1;
   if (!misbehave("prepare")) return ERROR;
   if (!strcmp(claim, "no")) {
     tick();
@@ -191,7 +198,7 @@ Delegate *tflite_plugin_create_delegate(const char **keys, const char **values, 
       return NULL;
     }
   }
-  if (strcmp(at, "invoke")) after = -1;
+  if (!strcmp(at, "open") || !strcmp(at, "prepare")) after = -1;
   if (!misbehave("open")) {
     report("there is no device");
     return NULL;

@@ -125,9 +125,7 @@ def test_the_accelerator_comes_back_by_itself_after_an_exchange(
     assert (runtime.delegate, runtime.refused) == (setup.delegates[0], ())
 
 
-def test_exchanges_leave_no_thread_and_no_descriptor(
-    runtime: Opened, setup: Setup
-) -> None:
+def test_exchanges_leave_no_thread_and_no_descriptor(runtime: Opened, setup: Setup) -> None:
     def held() -> tuple[int, int]:
         return threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
 
