@@ -85,8 +85,8 @@ def _differ(before: Tensor, now: Tensor) -> bool:
     if not before.size:
         return False
     then, new = before.astype(np.float64), now.astype(np.float64)
-    span = max(np.ptp(then), np.ptp(new), np.finfo(np.float32).tiny)
-    return bool(np.abs(new - then).max() > DIFFERS * span)
+    span = max(float(np.ptp(then)), float(np.ptp(new)))
+    return float(np.abs(new - then).max()) > DIFFERS * span
 
 
 def _singles(golden: Golden) -> list[Golden]:

@@ -6,7 +6,8 @@
  *          at=open | prepare | invoke   where it does so (invoke); or at=retry: it fails in invoke,
  *          and does so in prepare when it is tried again,
  *          after=N     from the inference after that many on (0),
- *          ms=N        how long slow takes (200), and
+ *          ms=N        how long slow takes (200),
+ *          mark=FILE   made before it misbehaves, and
  *          switch=FILE only while this file exists (without it: always);
  *          lock=FILE   an accelerator that lets only one in: this file is locked while it is open.
  *
@@ -87,7 +88,7 @@ typedef struct Delegate {
   void *opaque_builder;
 } Delegate;
 
-static char count[512], mode[16], at[16], trigger[512], claim[8], lock[512];
+static char count[512], mode[16], at[16], trigger[512], mark[512], claim[8], lock[512];
 static int after, ms, calls;
 
 static void tick(void) {
@@ -123,6 +124,7 @@ static bool does(const char *what) { return !strcmp(mode, what); }
 /* Whether to go on; it may not come back. */
 static bool misbehave(const char *where) {
   if (!now(where)) return true;
+  if (mark[0]) close(open(mark, O_CREAT | O_WRONLY, 0600));
   if (does("crash")) raise(SIGSEGV);
   if (does("exit")) _exit(3);
   if (does("abort")) abort();
@@ -181,12 +183,13 @@ static int prepare_delegate(Context *context, Delegate *delegate) {
 
 Delegate *tflite_plugin_create_delegate(const char **keys, const char **values, size_t options,
                                         void (*report)(const char *)) {
-  count[0] = mode[0] = trigger[0] = claim[0] = lock[0] = 0;
+  count[0] = mode[0] = trigger[0] = mark[0] = claim[0] = lock[0] = 0;
   strcpy(at, "invoke");
   after = 0, ms = 200, calls = 0;
   for (size_t i = 0; i < options; i++) {
     if (!strcmp(keys[i], "count")) snprintf(count, sizeof count, "%s", values[i]);
     else if (!strcmp(keys[i], "mode")) snprintf(mode, sizeof mode, "%s", values[i]);
+    else if (!strcmp(keys[i], "mark")) snprintf(mark, sizeof mark, "%s", values[i]);
     else if (!strcmp(keys[i], "at")) snprintf(at, sizeof at, "%s", values[i]);
     else if (!strcmp(keys[i], "after")) after = atoi(values[i]);
     else if (!strcmp(keys[i], "ms")) ms = atoi(values[i]);
