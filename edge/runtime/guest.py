@@ -18,7 +18,7 @@ from edge.errors import FatalError
 from edge.model import Model
 from edge.runtime.inside import DONE, INFER, INVOKE, MOST, READY
 from edge.runtime.shared import Shared, put
-from edge.runtime.trial import search_path
+from edge.runtime.trial import environment
 from edge.text import shown
 from edge.types import Tensor, TensorSpec
 
@@ -94,8 +94,11 @@ class Guest:
         self._ask(INVOKE)
 
     def kill(self) -> None:
-        """From any thread: it ends now, whatever it does, and lets its device go."""
-        self._process.kill()
+        """From any thread: it ends now, whatever it does, with what it started, and lets its device
+        go."""
+        with suppress(ProcessLookupError):
+            if self._process.poll() is None:
+                os.killpg(self._process.pid, signal.SIGKILL)
         with suppress(subprocess.TimeoutExpired):  # a driver that hangs holds even the dead
             self._process.wait(GONE_S)
 
@@ -167,7 +170,7 @@ def _start(control: int, network: int, memory: int) -> subprocess.Popen[bytes]:
         stdout=2,
         pass_fds=descriptors,
         start_new_session=True,  # Ctrl-C is for the daemon
-        env=os.environ | {"PYTHONPATH": search_path(), "OPENBLAS_NUM_THREADS": "1"},
+        env=environment(),
     )
 
 

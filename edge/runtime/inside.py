@@ -23,6 +23,7 @@ from edge.types import TensorSpec
 PARENT = 0
 """The end of a pipe that the parent holds open and never writes to."""
 MOST = 1 << 17
+LONGEST_NAME = 1000
 READY, INFER, INVOKE, DONE = b"ready", b"infer", b"invoke", b"done"
 
 
@@ -91,7 +92,7 @@ def failure(error: Exception) -> bytes:
 
 def _told(spec: TensorSpec) -> dict[str, Any]:
     return {
-        "name": spec.name[:100],
+        "name": spec.name[:LONGEST_NAME],
         "shape": spec.shape,
         "dtype": spec.dtype.str,
         "scale": spec.scale,

@@ -24,6 +24,7 @@ class Roster:
         self._order = setup.delegates
         self._schedule = Schedule(setup.delegates, setup.limits.retry_s)
         self._refused: dict[str, str] = {}
+        self._waits_s: dict[str, float] = {}
         self._changed = Event()
         self.opener = Opener(setup, crashes, ending)
         self._used = ""
@@ -34,7 +35,16 @@ class Roster:
     @property
     def refused(self) -> tuple[Refusal, ...]:
         """Those that are not used, each with the latest reason."""
-        return tuple(Refusal(name, reason) for name, reason in dict(self._refused).items())
+        return tuple(Refusal(name, self._told(name)) for name in tuple(self._refused))
+
+    @property
+    def reasons(self) -> str:
+        """Why none is used, in one line."""
+        return "; ".join(f"{name}: {reason}" for name, reason in dict(self._refused).items())
+
+    def _told(self, name: str) -> str:
+        reason, wait_s = self._refused.get(name, ""), self._waits_s.get(name)
+        return reason if wait_s is None else f"{reason}; trying again in {wait_s:g} s"
 
     def prefers(self, name: str) -> bool:
         """Whether it comes before the one that is used."""
@@ -66,10 +76,9 @@ class Roster:
         except FatalError:
             self._schedule.never(name)
         else:
-            wait_s = self._schedule.failed(name, time.monotonic())
-            reason += f"; trying again in {wait_s:.0f} s"
+            self._waits_s[name] = self._schedule.failed(name, time.monotonic())
         self._refused[name] = reason
-        log.warning("delegate %s refused: %s", name, reason)
+        log.warning("delegate %s refused: %s", name, self._told(name))
 
     def forgive(self, name: str) -> None:
         """It has worked for long: its next failure is a first one."""

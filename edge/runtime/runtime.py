@@ -96,8 +96,9 @@ class Runtime:
     @property
     def notes(self) -> dict[str, str]:
         """What there is to say of the delegate that is used."""
-        note = self._guest.note if self._guest is not None else None
-        return {} if note is None else {self.delegate: note}
+        delegate, guest = self.delegate, self._guest
+        note = guest.note if guest is not None else None
+        return {} if note is None else {delegate: note}
 
     def settle(self, limit_s: float | None = None) -> None:
         """Wait until each delegate before the one that is used has been tried once."""
@@ -243,8 +244,8 @@ class Runtime:
                     return
         finally:
             self.opening = False
-        told = "; ".join(f"{refusal.delegate}: {refusal.reason}" for refusal in self.refused)
-        raise FatalError(f"{self.setup.model.path}: no delegate runs this model: {told}")
+        reasons = self._roster.reasons
+        raise FatalError(f"{self.setup.model.path}: no delegate runs this model: {reasons}")
 
     def _use(self, delegate: str, opened: Watched | LiteRt) -> None:
         if isinstance(opened, LiteRt):

@@ -4,6 +4,7 @@ import fcntl
 import mmap
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 
 import numpy as np
 
@@ -29,9 +30,10 @@ class Shared:
         )
 
     def close(self) -> None:
-        """The views go with it."""
+        """The views go with it; one that somebody still holds keeps the memory until then."""
         del self.input, self.outputs
-        self._map.close()
+        with suppress(BufferError):
+            self._map.close()
 
 
 def make_room(memory: int, specs: tuple[TensorSpec, ...]) -> None:

@@ -13,7 +13,8 @@ FAR_SLOWER = 10.0
 """So many times the CPU's time is a failure, where the CPU may take over."""
 NOTICED_S = 0.1
 """Nobody waits for an inference that is shorter."""
-IN_A_ROW = 5
+IN_A_ROW = 2
+"""One may be a hiccup of the machine."""
 MEMORY = 0.8
 """Share of the past in the smoothed duration of an inference."""
 
@@ -38,6 +39,11 @@ class Pace:
             return None
         return self._slower(self.usual_s)
 
+    @property
+    def lags(self) -> bool:
+        """Whether the last inference took far too long."""
+        return self._far > 0
+
     def took(self, inference_s: float) -> None:
         """One more. Raises FatalError where the CPU had better go on."""
         self.usual_s += (1 - MEMORY) * (inference_s - self.usual_s)
@@ -49,8 +55,11 @@ class Pace:
         return self._cpu_s is not None and took_s > max(NOTICED_S, FAR_SLOWER * self._cpu_s)
 
     def _slower(self, took_s: float) -> str:
-        cpu_ms = (self._cpu_s or 0.0) * 1000
-        return f"takes {took_s * 1000:.3g} ms for an inference, the CPU {cpu_ms:.3g} ms"
+        return f"takes {_ms(took_s)} for an inference, the CPU {_ms(self._cpu_s or 0.0)}"
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if seconds >= 0.01 else f"{seconds * 1000:.2g} ms"
 
 
 def timed(interpreter: Interpreter, inputs: list[Tensor]) -> float:
