@@ -55,6 +55,7 @@ class Guest:
         self.limit_s = START_S
         """The longest that an answer may take."""
         self._until_s: float | None = None
+        self._stopped: Callable[[], bool] = bool
         try:
             with open(network, "wb", closefd=False) as file:
                 file.write(model.flatbuffer)
@@ -71,16 +72,17 @@ class Guest:
     def open(self, limit_s: float, stopped: Callable[[], bool]) -> None:
         """The delegate is loaded and takes the model, and what is asked of it until `proved` has
         so long in all. Raises FatalError, Hung and Crashed; `stopped` ends the waiting."""
-        self._wait(START_S, stopped)
+        self._stopped = stopped
+        self._wait(START_S)
         self._until_s, self.limit_s = time.monotonic() + limit_s, limit_s
-        said = json.loads(self._ask(json.dumps(self._asked).encode(), stopped))
+        said = json.loads(self._ask(json.dumps(self._asked).encode()))
         specs = tuple(_spec(told) for told in said["specs"])
         self.inputs, self.outputs, self.claims = specs[:1], specs[1:], said["claims"]
         self._shared = Shared(self._memory, specs)
 
     def proved(self, limit_s: float) -> None:
         """From now on each answer may take so long."""
-        self._until_s, self.limit_s = None, limit_s
+        self._until_s, self.limit_s, self._stopped = None, limit_s, bool
 
     def infer(self, tensor: Tensor) -> tuple[Tensor, ...]:
         """As LiteRt.infer; raises Hung and Crashed too."""
@@ -119,20 +121,20 @@ class Guest:
             os.close(self._memory)
             self._memory = -1
 
-    def _ask(self, what: bytes, stopped: Callable[[], bool] = bool) -> bytes:
+    def _ask(self, what: bytes) -> bytes:
         with suppress(OSError):  # it has ended; how, is found in a moment
             self._control.send(what)
         limit_s = self.limit_s
         if self._until_s is not None:
             limit_s = max(0.0, self._until_s - time.monotonic())
-        return self._wait(limit_s, stopped)
+        return self._wait(limit_s)
 
-    def _wait(self, limit_s: float, stopped: Callable[[], bool]) -> bytes:
+    def _wait(self, limit_s: float) -> bytes:
         until_s = time.monotonic() + limit_s
         poll = select.poll()
         poll.register(self._control, select.POLLIN)
         while not poll.poll(max(0.0, min(SLICE_S, until_s - time.monotonic())) * 1000):
-            if stopped():
+            if self._stopped():
                 self.kill()
                 raise FatalError("was stopped while it was opened")
             if time.monotonic() >= until_s:

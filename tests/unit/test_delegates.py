@@ -214,13 +214,14 @@ def test_the_cpu_answers_while_a_delegate_hangs_in_prepare_and_when_it_is_tried_
         assert longest_s < 0.8, "no frame waits, not in a retry either"
 
 
+@pytest.mark.parametrize("at", ["open", "invoke"])
 def test_a_stop_ends_the_waiting_for_a_delegate_without_which_nothing_runs(
-    vww: Path, delegate: Delegate
+    vww: Path, delegate: Delegate, at: str
 ) -> None:
     stop, began_s = Event(), time.monotonic()
     Timer(1.0, stop.set).start()
     with pytest.raises(FatalError, match="stopped while it was opened"):
-        start(Setup(model.load(vww), (delegate(mode="hang", at="open"),)), stop)
+        start(Setup(model.load(vww), (delegate(mode="hang", at=at),)), stop)
     assert time.monotonic() - began_s < 10
 
 
