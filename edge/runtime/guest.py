@@ -46,7 +46,7 @@ class Guest:
     """Whether the delegate took any operator; None: it does not tell."""
 
     def __init__(self, delegate: str, model: Model, threads: int) -> None:
-        """Raises FatalError where no process can be started."""
+        """Raises OSError where no process can be started."""
         self._asked = {"delegate": delegate, "path": str(model.path), "threads": threads}
         self._shared: Shared | None = None
         self._control, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -61,10 +61,10 @@ class Guest:
                 file.write(model.flatbuffer)
             os.lseek(network, 0, os.SEEK_SET)
             self._process = _start(its.fileno(), network, self._memory)
-        except OSError as error:
+        except OSError:
             self._control.close()
             os.close(self._memory)
-            raise FatalError(f"its process does not start: {error.strerror}") from None
+            raise
         finally:
             its.close()
             os.close(network)

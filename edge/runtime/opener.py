@@ -45,7 +45,10 @@ class Opener:
         if skip is not None:
             raise FatalError(skip)
         limits = self._setup.limits
-        guest = Guest(delegate, self._setup.model, limits.threads)
+        try:
+            guest = Guest(delegate, self._setup.model, limits.threads)
+        except OSError as error:
+            raise FatalError(f"its process does not start: {error.strerror}") from None
         with self._lock:
             self._opening = guest
         try:

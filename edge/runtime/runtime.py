@@ -1,6 +1,5 @@
 """The ordered list of delegates -> the first one that is right, and the CPU while it is not."""
 
-import gc
 import logging
 import time
 from collections.abc import Callable, Iterable
@@ -70,23 +69,19 @@ class Runtime:
     def _begin(self, setup: Setup) -> None:
         """The CPU first: it is there at once."""
         self.setup = setup
-        self._roster = Roster(setup, self._crashes, self._is_ending)
+        ends = (self._ending, self._stop)
+        self._roster = Roster(setup, self._crashes, lambda: any(end.is_set() for end in ends))
         self._cpu: LiteRt | None = None
         self._guest: Watched | None = None
         self._open_first(sorted(setup.delegates, key=lambda name: name != UNGUARDED))
         used = self._running()
-        self.input: TensorSpec = used.inputs[0]
+        self.input, self.output = used.inputs[0], used.outputs[0]
         self.outputs: tuple[TensorSpec, ...] = used.outputs
-        self.output: TensorSpec = self.outputs[0]
         if setup.delegates == (UNGUARDED,):
             self._roster.settled.set()
         else:
-            Thread(
-                target=self._look_after, args=(self._roster,), name="delegates", daemon=True
-            ).start()
-
-    def _is_ending(self) -> bool:
-        return self._ending.is_set() or self._stop.is_set()
+            mine = (self._roster,)
+            Thread(target=self._look_after, args=mine, name="delegates", daemon=True).start()
 
     @property
     def refused(self) -> tuple[Refusal, ...]:
@@ -198,7 +193,6 @@ class Runtime:
         if self._guest is not None:
             self._guest.close()
         self._guest = self._cpu = None
-        gc.collect()
 
     def stop(self) -> None:
         """From any thread: no inference begins any more; who waits for one is turned away."""
@@ -244,8 +238,8 @@ class Runtime:
                     return
         finally:
             self.opening = False
-        reasons = self._roster.reasons
-        raise FatalError(f"{self.setup.model.path}: no delegate runs this model: {reasons}")
+        path, reasons = self.setup.model.path, self._roster.reasons
+        raise FatalError(f"{path}: no delegate runs this model: {reasons}")
 
     def _use(self, delegate: str, opened: Watched | LiteRt) -> None:
         if isinstance(opened, LiteRt):

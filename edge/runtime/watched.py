@@ -56,7 +56,7 @@ class Watched:
         answers = self._guest.infer(tensor)
         ended_s = time.monotonic()
         for answer, spec in zip(answers, self.outputs, strict=True):
-            _check_finite(answer, spec)
+            check_finite(answer, spec)
         self.answers += 1
         self._pace.took(ended_s - began_s)
         if self._is_due(answers, ended_s) and not self._pace.lags:
@@ -101,7 +101,7 @@ def _singles(golden: Golden) -> list[Golden]:
     ]
 
 
-def _check_finite(answer: Tensor, spec: TensorSpec) -> None:
+def check_finite(answer: Tensor, spec: TensorSpec) -> None:
     """The sum first: it is finite for all but broken or huge values, and quickly made."""
     if not np.issubdtype(answer.dtype, np.floating):
         return

@@ -20,6 +20,8 @@ from edge.runtime import verify
 from edge.runtime.crashes import Crashes
 from edge.runtime.runtime import Limits, Runtime, Setup, open_runtime, start
 from edge.runtime.schedule import Schedule
+from edge.runtime.watched import check_finite
+from edge.types import TensorSpec
 from tests.conftest import TESTDATA, VWW, VWW_CONTRACT
 from tests.integration.test_real_models import opened
 
@@ -230,7 +232,7 @@ def test_a_stop_ends_the_waiting_for_a_delegate_without_which_nothing_runs(
     [
         ({"mode": "wrong"}, "its answers differ"),
         ({"mode": "zero"}, "its answers differ"),
-        ({"mode": "nan"}, "holds NaN or infinity"),
+        ({"mode": "nan"}, "holds NaN or infinity|answers differ .* by nan"),
         ({"mode": "exit"}, "its process ended with exit status 3"),
         ({"mode": "crash"}, "its process ended with SIGSEGV"),
         ({"mode": "slow", "ms": 250}, r"takes 2\d\d ms for an inference, the CPU"),
@@ -254,6 +256,14 @@ def test_one_that_goes_wrong_while_it_runs_is_found_and_no_answer_is_wrong(
         with pytest.raises(AssertionError, match=reason):
             raise AssertionError(runtime.refused[0].reason)
         assert wrong <= 2
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_no_answer_holds_what_is_no_number(value: float) -> None:
+    spec = TensorSpec("scores", (1, 3), np.dtype(np.float32))
+    check_finite(np.full((1, 3), 3e38, np.float32), spec)  # whose sum is infinite
+    with pytest.raises(FatalError, match="'scores' holds NaN or infinity"):
+        check_finite(np.array([[0.5, value, -value]], np.float32), spec)
 
 
 def test_a_little_slower_than_the_cpu_is_a_note(vww: Path, delegate: Delegate) -> None:
