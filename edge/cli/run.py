@@ -60,6 +60,7 @@ def run(json_lines: bool, verbose: bool, config: Path | None, **flags: Any) -> N
     from edge import config as configuration
     from edge.daemon import Daemon
     from edge.daemon.chore import say_deaths
+    from edge.errors import HedgerowError
     from edge.health import heap
 
     say_deaths()
@@ -68,7 +69,12 @@ def run(json_lines: bool, verbose: bool, config: Path | None, **flags: Any) -> N
     mqtt = not json_lines or config is not None or flags["broker"] is not None
     there = configuration.load(config).source if config is not None else {}
     flagged = _nested(flags, {name: section.uri for name, section in there.items()})
-    daemon = Daemon(configuration.load(config, flagged), json_lines, mqtt)
+    try:
+        daemon = Daemon(configuration.load(config, flagged), json_lines, mqtt, stop)
+    except HedgerowError:
+        if stop.is_set():  # it waited for a delegate that opens
+            return
+        raise
     if config is not None:
         daemon.reread = lambda: configuration.load(config, flagged)
         on_signal(daemon.reload_asked, signal.SIGHUP)

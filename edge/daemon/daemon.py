@@ -51,13 +51,20 @@ class Summary:
 class Daemon:
     """`Daemon(config).run(stop)`: constructed means that model and runtime are checked."""
 
-    def __init__(self, config: Config, json_lines: bool = False, mqtt: bool = True) -> None:
-        """Raises FatalError for a model or a configuration that cannot work."""
+    def __init__(
+        self,
+        config: Config,
+        json_lines: bool = False,
+        mqtt: bool = True,
+        stop: Event | None = None,
+    ) -> None:
+        """Raises FatalError for a model or a configuration that cannot work. `stop` ends the
+        waiting for a delegate that opens."""
         self._json_lines = json_lines
         self._began_s = time.monotonic()
         self._boot_id = secrets.token_hex(4)
         self._plan = looks.plan(config)
-        self._runtime = start(looks.setup(self._plan))
+        self._runtime = start(looks.setup(self._plan), stop)
         self._changes = 0
         self._memory = Memory(memory.path_for(config))
         self._looks = Looks(self._plan, self._runtime, self._memory)

@@ -39,6 +39,7 @@ def report(parts: Parts, began_s: float) -> payloads.StatusPayload:
             asked=parts.config.runtime.delegates,
             loaded=parts.runtime.delegate,
             refused={r.delegate: r.reason for r in parts.runtime.refused},
+            notes=parts.runtime.notes,
         ),
         sources={w.name: w.stats.status(w.source) for w in parts.crew.all},
         outbox=ways.outbox.status() if ways.outbox else None,

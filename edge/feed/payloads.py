@@ -178,6 +178,8 @@ class DelegateStatus(Payload):
     asked: tuple[str, ...]
     loaded: str
     refused: dict[str, str]
+    notes: dict[str, str] = {}
+    """What there is to say of the one that runs: slower than the CPU, or takes no operators."""
 
 
 class OutboxStatus(Payload):

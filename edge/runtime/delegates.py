@@ -2,32 +2,31 @@
 
 import ctypes
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from edge.errors import FatalError
-from edge.model import Model
 from edge.runtime.litert import Gpu, Interpreter, LiteRt, gpu_accelerator, load_delegate
+
+if TYPE_CHECKING:  # a delegate's process must start quickly
+    from edge.model import Model
 
 KNOWN = "cpu, gpu, edgetpu[?key=value], external:/path/lib.so[?key=value&…]"
 EDGETPU = "libedgetpu.so.1"
 
 
-def open_delegate(name: str, model: Model, threads: int) -> Interpreter:
-    """Raises FatalError with the reason where the delegate is not there or refuses."""
+def open_delegate(name: str, path: str, flatbuffer: bytes, threads: int) -> Interpreter:
+    """In the delegate's own process. Raises FatalError with the reason where the delegate is not
+    there or refuses."""
     library, options = parse(name)
-    match library:
-        case "cpu":
-            return cpu(model, threads)
-        case "gpu":
-            find(name)
-            return Gpu(model.flatbuffer, cpu(model, threads))
-        case _:
-            find(name)
-            delegate = load_delegate(library, options)
-            return LiteRt(str(model.path), model.flatbuffer, threads, delegate=delegate)
+    find(name)
+    if library == "gpu":
+        return Gpu(flatbuffer, LiteRt(path, flatbuffer, threads))
+    delegate = load_delegate(library, options)
+    return LiteRt(path, flatbuffer, threads, delegate=delegate)
 
 
-def cpu(model: Model, threads: int) -> LiteRt:
+def cpu(model: "Model", threads: int) -> LiteRt:
     """XNNPACK: the reference that every other delegate is compared with."""
     return LiteRt(str(model.path), model.flatbuffer, threads)
 

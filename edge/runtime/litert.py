@@ -51,6 +51,8 @@ class LiteRt:
         """
         self.name = name
         self._delegate = delegate
+        self.claims: bool | None = None
+        """Whether the delegate took any operator; None: there is none, or LiteRT does not tell."""
         self._interpreter = self._open(flatbuffer, threads, keep_all)
         given, made = (
             self._interpreter.get_input_details(),
@@ -73,6 +75,8 @@ class LiteRt:
                 # LiteRT warns that keeping all tensors is for debugging; that is what it is for.
                 warnings.filterwarnings("ignore", message=".*experimental_preserve_all_tensors")
                 interpreter = _library().Interpreter(model_content=flatbuffer, **options)
+            if self._delegate is not None:  # XNNPACK takes its share when tensors are allocated
+                self.claims = _delegated(interpreter)
             interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise FatalError(f"{self.name}: LiteRT refuses the model: {_line(error)}") from None
@@ -197,6 +201,12 @@ def _library() -> Any:
             "'hedgerow[tflite-runtime]'"
         ) from None
     return interpreter
+
+
+def _delegated(interpreter: Any) -> bool | None:
+    """Whether any part of the network is a delegate's."""
+    details = getattr(interpreter, "_get_ops_details", None)
+    return None if details is None else any(op["op_name"] == "DELEGATE" for op in details())
 
 
 def _line(error: Exception) -> str:

@@ -28,14 +28,13 @@ PACKAGES = Path(__file__).resolve().parents[2]
 
 def try_out(name: str, flatbuffer: bytes, time_s: float = TIME_S) -> None:
     """Raises FatalError with one line where the child does not get through it."""
-    environment = os.environ | {"PYTHONPATH": _search_path(), "OPENBLAS_NUM_THREADS": "1"}
     try:
         done = subprocess.run(
             [sys.executable, "-m", "edge.runtime.trial"],
             input=flatbuffer,
             capture_output=True,
             timeout=time_s,
-            env=environment,
+            env=environment(),
             check=False,
         )
     except subprocess.TimeoutExpired:
@@ -52,10 +51,15 @@ def try_out(name: str, flatbuffer: bytes, time_s: float = TIME_S) -> None:
         )
 
 
-def _search_path() -> str:
-    """The child finds the same `edge` as its parent."""
+def environment() -> dict[str, str]:
+    """The child finds the same `edge` as its parent, and nothing that lies where it is started."""
     paths = [str(PACKAGES), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    return os.pathsep.join(dict.fromkeys(paths))
+    path = os.pathsep.join(dict.fromkeys(paths))
+    return os.environ | {
+        "PYTHONPATH": path,
+        "PYTHONSAFEPATH": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+    }
 
 
 def _ending(returncode: int) -> str:

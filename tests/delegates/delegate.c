@@ -2,7 +2,12 @@
  *
  * Options: count=FILE  one byte is appended for every inference;
  *          claim=no    it claims nothing and only counts that it was prepared;
- *          mode=wrong | fail | hang | crash | slow    what it does instead of copying, and
+ *          mode=fail | hang | crash | exit | abort | slow | wrong | zero | nan   instead of copying,
+ *          at=open | prepare | invoke   where it does so (invoke); or at=retry: it fails in invoke,
+ *          and does so in prepare when it is tried again,
+ *          after=N     from the inference after that many on (0),
+ *          ms=N        how long slow takes (200),
+ *          mark=FILE   made before it misbehaves, and
  *          switch=FILE only while this file exists (without it: always);
  *          lock=FILE   an accelerator that lets only one in: this file is locked while it is open.
  *
@@ -83,7 +88,8 @@ typedef struct Delegate {
   void *opaque_builder;
 } Delegate;
 
-static char count[512], mode[16], trigger[512], claim[8], lock[512];
+static char count[512], mode[16], at[16], trigger[512], mark[512], claim[8], lock[512];
+static int after, ms, calls;
 
 static void tick(void) {
   FILE *file = count[0] ? fopen(count, "a") : NULL;
@@ -103,27 +109,58 @@ static int prepare(Context *context, Node *node) {
   return OK;
 }
 
+static bool now(const char *where) {
+  return mode[0] && !strcmp(at, where) && calls > after &&
+         (!trigger[0] || access(trigger, F_OK) == 0);
+}
+
+/* At a retry the device is gone, and the library does not take it well. */
+static bool gone(void) {
+  return !strcmp(at, "retry") && calls > after && access(trigger, F_OK) == 0;
+}
+
+static bool does(const char *what) { return !strcmp(mode, what); }
+
+/* Whether to go on; it may not come back. */
+static bool misbehave(const char *where) {
+  if (!now(where)) return true;
+  if (mark[0]) close(open(mark, O_CREAT | O_WRONLY, 0600));
+  if (does("crash")) raise(SIGSEGV);
+  if (does("exit")) _exit(3);
+  if (does("abort")) abort();
+  while (does("hang")) pause();
+  if (does("slow")) usleep(ms * 1000);
+  return !does("fail");
+}
+
+static void spoil(Tensor *to) {
+  float nan = 0.0f / 0.0f;
+  if (does("wrong")) memset(to->data, 0x21, to->bytes);
+  if (does("zero")) memset(to->data, 0, to->bytes);
+  for (size_t i = 0; does("nan") && i + 4 <= to->bytes; i += 4)
+    memcpy((char *)to->data + i, &nan, 4);
+}
+
 static int invoke(Context *context, Node *node) {
   tick();
-  bool now = mode[0] && (!trigger[0] || access(trigger, F_OK) == 0);
-  if (now && !strcmp(mode, "fail")) {
+  calls++;
+  if (!misbehave("invoke") || gone()) {
     context->ReportError(context, "the delegate's device was unplugged");
     return ERROR;
   }
-  if (now && !strcmp(mode, "crash")) raise(SIGSEGV);
-  while (now && !strcmp(mode, "hang")) pause();
-  if (now && !strcmp(mode, "slow")) usleep(200000);
   Tensor *to = &context->tensors[node->outputs->data[0]];
   for (int i = 0; i < node->inputs->size; i++) {
     Tensor *from = &context->tensors[node->inputs->data[i]];
     if (from->bytes == to->bytes && from->type == to->type) memcpy(to->data, from->data, to->bytes);
   }
-  if (now && !strcmp(mode, "wrong")) memset(to->data, 0x21, to->bytes);
+  if (now("invoke")) spoil(to);
   return OK;
 }
 
 static int prepare_delegate(Context *context, Delegate *delegate) {
   IntArray *plan;
+  if (!strcmp(at, "retry") && access(trigger, F_OK) == 0) strcpy(at, "prepare"), after = -1;
+  if (!misbehave("prepare")) return ERROR;
   if (!strcmp(claim, "no")) {
     tick();
     return OK;
@@ -146,10 +183,16 @@ static int prepare_delegate(Context *context, Delegate *delegate) {
 
 Delegate *tflite_plugin_create_delegate(const char **keys, const char **values, size_t options,
                                         void (*report)(const char *)) {
-  count[0] = mode[0] = trigger[0] = claim[0] = lock[0] = 0;
+  count[0] = mode[0] = trigger[0] = mark[0] = claim[0] = lock[0] = 0;
+  strcpy(at, "invoke");
+  after = 0, ms = 200, calls = 0;
   for (size_t i = 0; i < options; i++) {
     if (!strcmp(keys[i], "count")) snprintf(count, sizeof count, "%s", values[i]);
     else if (!strcmp(keys[i], "mode")) snprintf(mode, sizeof mode, "%s", values[i]);
+    else if (!strcmp(keys[i], "mark")) snprintf(mark, sizeof mark, "%s", values[i]);
+    else if (!strcmp(keys[i], "at")) snprintf(at, sizeof at, "%s", values[i]);
+    else if (!strcmp(keys[i], "after")) after = atoi(values[i]);
+    else if (!strcmp(keys[i], "ms")) ms = atoi(values[i]);
     else if (!strcmp(keys[i], "switch")) snprintf(trigger, sizeof trigger, "%s", values[i]);
     else if (!strcmp(keys[i], "claim")) snprintf(claim, sizeof claim, "%s", values[i]);
     else if (!strcmp(keys[i], "lock")) snprintf(lock, sizeof lock, "%s", values[i]);
@@ -157,6 +200,11 @@ Delegate *tflite_plugin_create_delegate(const char **keys, const char **values, 
       report("unknown option");
       return NULL;
     }
+  }
+  if (!strcmp(at, "open") || !strcmp(at, "prepare")) after = -1;
+  if (!misbehave("open")) {
+    report("there is no device");
+    return NULL;
   }
   int held = lock[0] ? open(lock, O_CREAT | O_RDWR | O_CLOEXEC, 0600) : -1;
   if (lock[0] && flock(held, LOCK_EX | LOCK_NB)) {

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -80,3 +81,45 @@ def test_where_nothing_infers_any_more_no_source_is_blamed_and_the_daemon_is_sta
     assert daemon.returncode == 1, "systemd tries again"
     assert "no delegate runs this model" in errors.splitlines()[-1]
     assert "trying again every few seconds" not in errors
+
+
+@pytest.mark.usefixtures("demo_photographs")
+def test_one_that_hangs_while_it_opens_holds_nothing_up(
+    mosquitto: Mosquitto, vww: Path, delegate: Callable[..., str], tmp_path: Path
+) -> None:
+    config, name = tmp_path / "edge.toml", delegate(mode="hang", at="prepare")
+    config.write_text(f"[runtime]\ndelegates = ['{name}', 'cpu']\n")
+    daemon = started(config, mosquitto, vww)
+    try:
+        with read(mosquitto) as reader:
+            told = status(reader, "cpu")["delegates"]
+            assert told["refused"] == {name: "is being opened; cpu answers meanwhile"}
+            assert next(r for r in reader.messages(20) if r.kind == "event")
+    finally:
+        daemon.terminate()
+        _, errors = daemon.communicate(timeout=10)
+    assert daemon.returncode == 0, errors
+    assert f"still being opened: {name}; cpu answers meanwhile" in errors
+
+
+@pytest.mark.parametrize("at", ["open", "prepare"])
+def test_sigterm_ends_the_waiting_for_the_only_delegate(
+    mosquitto: Mosquitto, vww: Path, delegate: Callable[..., str], tmp_path: Path, at: str
+) -> None:
+    config, mark = tmp_path / "edge.toml", tmp_path / "mark"
+    config.write_text(f"[runtime]\ndelegates = ['{delegate(mode='hang', at=at, mark=mark)}']\n")
+    daemon = started(config, mosquitto, vww)
+    until_s = time.monotonic() + 30
+    while not mark.exists() and time.monotonic() < until_s:
+        time.sleep(0.05)
+    daemon.terminate()
+    _, errors = daemon.communicate(timeout=5)
+    assert (daemon.returncode, mark.exists()) == (0, True), errors
+
+
+def started(config: Path, mosquitto: Mosquitto, vww: Path) -> "subprocess.Popen[str]":
+    command = edge_command(
+        "run", "--config", config, "--source", "cam=demo:", "--model", vww,
+        "--broker", mosquitto.address, "--device", "field",
+    )  # fmt: skip
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
