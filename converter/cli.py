@@ -12,6 +12,7 @@ import click
 
 from converter.cli_explain import explain_command
 from converter.cli_train import train_command
+from converter.labels import read_labels, read_thresholds
 from converter.options import (
     CALIBRATION_PICTURES,
     Color,
@@ -19,20 +20,22 @@ from converter.options import (
     Io,
     Options,
     Resize,
-    read_labels,
-    read_thresholds,
 )
 from edge.errors import HedgerowError, TransientError
 from edge.head import Task
+from edge.text import composed
 
 INTERRUPTED = 130
 MISTAKE = 70
 """EX_SOFTWARE of sysexits.h."""
 A_PATH = click.Path(path_type=Path)
-DATA_HELP = "A folder per class, a list file (path label), or a folder of unlabelled pictures."
+DATA_HELP = (
+    "A folder per class (also in train/ and val/), a list file (path label), or a folder of "
+    "unlabelled pictures."
+)
 NORMALIZE_HELP = (
     "What the network was trained with: 0..1, -1..1, imagenet, none (pixels 0..255) or mean,std. "
-    "Default: none where the model normalises by itself, else 0..1."
+    "Default: what the model's own first layers expect, else 0..1."
 )
 
 
@@ -58,19 +61,39 @@ def _choice(name: str, values: Any, default: str, text: str = "") -> Callable[..
 
 CONTRACT_OPTIONS = (
     click.option("--out", type=A_PATH, required=True, help="FILE.tflite to write."),
-    click.option("--labels", default="", help="crop,weed or a file; in the order of the outputs."),
+    click.option(
+        "--labels", default="", help="crop,weed or a file; in the order of the model's outputs."
+    ),
     click.option("--normalize", default="", help=NORMALIZE_HELP),
     _choice("--color", Color, "rgb"),
     _choice("--resize", Resize, "stretch", "As in training; crop cuts the middle square."),
+    click.option(
+        "--pad",
+        type=click.IntRange(0, 255),
+        default=114,
+        show_default=True,
+        help="With --resize letterbox: pixel value of the bars; Keras pads with 0.",
+    ),
     click.option(
         "--crop-fraction",
         type=click.FloatRange(0, 1, min_open=True),
         default=1.0,
         help="With --resize crop: the square's side as a share of the shorter side.",
     ),
-    click.option("--name", default="", help="The model's name; from --out otherwise."),
-    click.option("--thresholds", multiple=True, metavar="LABEL=SCORE", help="person=0.6; often."),
-    click.option("--reject-below", type=click.FloatRange(0, 1), default=0.0),
+    click.option("--name", default="", help="The model's name. Default: from --out."),
+    click.option(
+        "--thresholds",
+        multiple=True,
+        metavar="LABEL=SCORE",
+        help="Score from which a label counts: person=0.6,car=0.5. Repeatable.",
+    ),
+    click.option(
+        "--reject-below",
+        type=click.FloatRange(0, 1),
+        default=0.0,
+        show_default=True,
+        help="Score below which a picture counts as none of the labels.",
+    ),
     click.option("--quiet", is_flag=True, help="No progress bars."),
 )
 
@@ -91,20 +114,24 @@ CONVERT_OPTIONS = (
     click.option(
         "--calibration",
         type=A_PATH,
-        help="Calibrate with these pictures and measure on all of --data; else on a part of it.",
+        help="Calibrate with these pictures, so that all of --data measures.",
     ),
     click.option(
         "--unlabelled",
         type=A_PATH,
-        help="With --effort max: more pictures to learn from, labels not needed; measures nothing.",
+        help="With --effort max: more pictures to learn from; no labels needed.",
     ),
-    click.option("--negatives", type=A_PATH, help="Pictures of nothing known: set the reject."),
+    click.option(
+        "--negatives",
+        type=A_PATH,
+        help="Pictures of none of the labels; they set the reject score.",
+    ),
     click.option(
         "--count",
         type=click.IntRange(min=1),
         default=CALIBRATION_PICTURES,
         show_default=True,
-        help="Pictures that calibrate and choose, at most.",
+        help="Maximum number of pictures that calibrate and choose.",
     ),
     _choice(
         "--effort",
@@ -117,16 +144,21 @@ CONVERT_OPTIONS = (
         type=float,
         default=1.0,
         show_default=True,
-        help="Points of accuracy that int8 may lose; above, exit status 3 and no model.",
+        help="Points of accuracy int8 may lose; more: exit status 3, no model.",
+    ),
+    click.option(
+        "--strict",
+        is_flag=True,
+        help="Require proof of --max-drop (95 % interval); else exit status 4 and no model.",
     ),
     _choice("--io", Io, "int8", "Type of the model's input and output."),
     click.option(
         "--full-integer",
         is_flag=True,
-        help="Leave no operator in float: for accelerators that take none.",
+        help="Leave no operator in float, for accelerators without float.",
     ),
-    click.option("--input-size", type=Size(), default=None, help="Where the model leaves it open."),
-    click.option("--output", default="", help="The output to convert, where there are several."),
+    click.option("--input-size", type=Size(), default=None, help="If the model leaves it open."),
+    click.option("--output", default="", help="Output to convert, if there are several."),
     click.option("--trust-model-code", "trusted", is_flag=True, help="Run code inside MODEL."),
     click.option("--custom-objects", multiple=True, metavar="MODULE:NAME", help="Layers' code."),
 )
@@ -151,11 +183,19 @@ def commands() -> None:
 @click.argument("model", type=A_PATH)
 @_with(CONVERT_OPTIONS)
 def convert_command(model: Path, data: Path, out: Path, **given: Any) -> None:
-    """Quantise MODEL (.keras, .h5 or a SavedModel folder) to int8 and say what that cost."""
+    """Quantize MODEL (.keras, .h5 or a SavedModel folder) to int8 and report what that costs."""
     from converter.conversion import convert
+    from converter.gate import GateError
     from converter.report import summary
 
-    result = convert(model, data, out, _options(given))
+    try:
+        result = convert(model, data, out, _options(given))
+    except GateError:
+        report = out.with_suffix(".report.json")
+        facts = json.loads(report.read_text(encoding="utf-8")) if report.is_file() else {}
+        for text in facts.get("warnings", ()):  # the likeliest cause first, before the verdict
+            click.echo(f"WARNING    {text}", err=True)
+        raise
     for line in summary(result.report):
         click.echo(line)
     click.echo(f"report     {result.report_html}")
@@ -168,14 +208,14 @@ def convert_command(model: Path, data: Path, out: Path, **given: Any) -> None:
     "--slices",
     type=A_PATH,
     metavar="FILE.csv",
-    help="Columns path,site,camera,...: accuracy by each value; those worse than the rest.",
+    help="Columns path,site,camera,...: accuracy for each value.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The figures as JSON.")
 @click.option("--quiet", is_flag=True, help="No progress bars.")
 def evaluate_command(
     model: Path, data: Path, slices: Path | None, as_json: bool, quiet: bool
 ) -> None:
-    """Measure MODEL (a .tflite with its contract) on the pictures of --data."""
+    """Measure the accuracy of MODEL (a .tflite with its contract) on --data."""
     from converter.evaluation import evaluate, lines
 
     facts = evaluate(model, data, progress=not quiet, slices=slices)
@@ -187,7 +227,7 @@ def evaluate_command(
 @click.argument("model", type=A_PATH)
 @click.option("--json", "as_json", is_flag=True, help="All facts as JSON.")
 def inspect_command(model: Path, as_json: bool) -> None:
-    """Say what MODEL (Keras file, SavedModel or .tflite) is, without running it."""
+    """Show what MODEL (Keras file, SavedModel or .tflite) is, without running it."""
     from converter.inspection import inspect, lines
 
     facts = inspect(model)
@@ -218,7 +258,8 @@ commands.add_command(explain_command)
 def _options(given: dict[str, Any]) -> Options:
     """Click's values -> Options. Raises FatalError."""
     given["labels"] = read_labels(given["labels"]) if given["labels"] else ()
-    given["thresholds"] = read_thresholds(given["thresholds"])
+    thresholds = read_thresholds(given["thresholds"])
+    given["thresholds"] = {composed(label): score for label, score in thresholds.items()}
     if "input_size" in given:
         given["input_size"] = given["input_size"] or ()
     given["progress"] = not given.pop("quiet")

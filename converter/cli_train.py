@@ -13,12 +13,19 @@ BACKBONES = get_args(Backbone)
 
 @click.command("train")
 @click.option(
-    "--data", type=A_PATH, required=True, help="A folder per class, or a list file (path label)."
+    "--data",
+    type=A_PATH,
+    required=True,
+    help="A folder per class (also in train/ val/ test/), or a list file.",
 )
 @click.option("--out", type=A_PATH, required=True, help="FILE.keras to write.")
-@click.option("--validation", type=A_PATH, help="Decides when to stop; else a part of --data.")
-@click.option("--test", type=A_PATH, help="Measures the result; else a part of --data.")
-@click.option("--labels", default="", help="crop,weed or a file; else the folders' names.")
+@click.option(
+    "--validation", type=A_PATH, help="Pictures that decide when to stop. Default: part of --data."
+)
+@click.option(
+    "--test", type=A_PATH, help="Pictures that measure the result. Default: part of --data."
+)
+@click.option("--labels", default="", help="crop,weed or a file. Default: the folders' names.")
 @click.option("--backbone", type=click.Choice(BACKBONES), default=BACKBONES[0], show_default=True)
 @click.option(
     "--weights",
@@ -50,7 +57,7 @@ def train_command(data: Path, out: Path, **given: Any) -> None:
     converter train --data leaves --out leaf.keras
     converter convert leaf.keras --data leaves --out leaf.tflite
     """
-    from converter.options import read_labels
+    from converter.labels import read_labels
     from converter.training.options import TrainOptions
     from converter.training.report import lines
     from converter.training.run import train

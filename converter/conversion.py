@@ -13,7 +13,6 @@ from converter.measurement import Pair
 from converter.options import Options
 from converter.pack import pack
 from converter.preparation import Prepared, check, named, prepare
-from converter.probe import better_normalizations
 from converter.recovery import Recovered, recovered
 from converter.workshop import Workshop
 from edge.model import Contract
@@ -33,7 +32,7 @@ def convert(model: Path, data: Path, out: Path, options: Options | None = None) 
     """Quantise `model` with the pictures in `data` and write `out` and its reports beside.
 
     Raises FatalError (exit status 78) with one line that names the file, label or tensor, and
-    GateError (3) where int8 loses more than `options.max_drop`: then only the reports are there.
+    GateError (3, or 4 with `options.strict`) where the gate fails: then only the reports are there.
     """
     options = options or Options()
     started = time.monotonic()
@@ -57,8 +56,10 @@ def convert(model: Path, data: Path, out: Path, options: Options | None = None) 
         facts = measurement.facts_of(pair, prepared)
         contract = measurement.calibrated(pair, prepared, facts)
         contract, facts["reject"] = measurement.with_reject(pair, prepared, contract, scratch)
-        facts["better_normalizations"] = better_normalizations(prepared, options.progress)
+        facts["thresholds"] = measurement.thresholds(pair, prepared, contract)
+        facts |= prepared.findings
         names = model.name, out.name
+        facts["figures"] = measurement.figures(facts, prepared)
         facts |= _context(names, (prepared, options), tried, chosen)
         facts["seconds"] = round(time.monotonic() - started, 1)
         contract = named(contract, out, options)
@@ -87,6 +88,7 @@ def _context(
             "labelled": photos.truth is not None,
             "readable": len(photos.paths),
             "skipped": list(photos.skipped),
+            "left_out": list(prepared.left_out),
             "calibration": len(split.calibration.paths),
             "choosing": len(split.choosing.paths),
             "measured_on": len(split.held_out.paths),
@@ -105,7 +107,7 @@ def _write(
 ) -> Conversion:
     """Reports in any case; the model only through the gate. Raises GateError."""
     prepared, options = asked
-    verdict = gate.judge(facts, options.max_drop)
+    verdict = gate.judge(facts, options.max_drop, options.strict)
     facts["gate"] = asdict(verdict) | {"max_drop": options.max_drop}
     sealed = contract.model_copy(update={"receipt": report.receipt(facts)})
     content = pack(int8, sealed, prepared.split.held_out.pixels)

@@ -1,24 +1,39 @@
-"""A folder or list of pictures -> their network pixels, labels, and honest splits."""
+"""Pictures of a listing -> their network pixels and labels, and honest splits."""
 
-import csv
+import hashlib
 import math
 import os
 import random
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
+from converter.exif import turned
+from converter.folders import UNREAD
+from converter.listing import Listing, Picture, described, every, find
 from converter.progress import bar
+from edge.capture import jpeg
 from edge.errors import FatalError
 from edge.model import InputContract
 from edge.preprocess import Preprocess
+from edge.text import shown
 from edge.types import Image, TensorSpec
 
-SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+__all__ = [
+    "Listing",
+    "Photos",
+    "Picture",
+    "Pixels",
+    "Rows",
+    "every",
+    "find",
+    "read",
+    "some",
+    "split",
+]
 
 FEWEST = 10
 """Fewer pictures neither calibrate nor measure anything."""
@@ -37,23 +52,6 @@ Pixels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """One file; its label is an index, or None where nobody said."""
-
-    path: Path
-    label: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """The pictures that were found, unread."""
-
-    labels: tuple[str, ...]
-    """Empty where the data is not labelled."""
-    pictures: tuple[Picture, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Photos:
     """Pictures that could be read, as the network will see them."""
 
@@ -62,91 +60,26 @@ class Photos:
     """(n,) label indices, or None."""
     paths: tuple[Path, ...]
     skipped: tuple[str, ...]
-    """Files that are no pictures."""
+    """Files that are no readable pictures, with the reason if it is known."""
+    turned: int = 0
+    """Pictures that are turned by their EXIF."""
+    shaped: bool = False
+    """Whether any has another shape than the network's input, so that the way of resizing shows."""
+
+    def notes(self) -> list[str]:
+        """What training may have seen otherwise."""
+        if not self.turned:
+            return []
+        return [
+            f"{self.turned} of {len(self.paths)} pictures carry a rotation (EXIF) that Keras "
+            "ignores in training: here and on the device they are upright"
+        ]
 
     def take(self, rows: Rows) -> "Photos":
         """The pictures with these row numbers."""
         truth = None if self.truth is None else self.truth[rows]
-        return Photos(self.pixels[rows], truth, tuple(self.paths[row] for row in rows), ())
-
-
-def find(data: Path, labels: tuple[str, ...], strict: bool = True) -> Listing:
-    """A folder per class, a list file (`path label` or `path,label`), or a flat folder.
-
-    Raises FatalError where there is nothing, or (strict) where names and labels do not agree;
-    otherwise pictures under other names are unlabelled.
-    """
-    if data.is_file():
-        return _from_list(data, labels)
-    if not data.is_dir():
-        raise FatalError(f"{data}: there is no such folder or list of pictures")
-    entries = sorted(entry for entry in data.iterdir() if entry.is_dir())
-    folders = [entry for entry in entries if _pictures(entry)]
-    empty = [entry for entry in entries if entry not in folders and entry.name[0] != "."]
-    if folders and empty and not labels:
-        raise FatalError(f"{empty[0]}: holds no pictures: add some, or remove the folder")
-    if not folders or (len(folders) == 1 and folders[0].name not in labels):
-        return Listing((), tuple(Picture(path) for path in _pictures(data)))
-    names = tuple(folder.name for folder in folders)
-    labels = labels or names
-    strangers = [name for name in names if name not in labels]
-    if strangers and not strict:
-        return Listing((), tuple(Picture(path) for path in _pictures(data)))
-    if strangers:
-        raise FatalError(
-            f"{data / strangers[0]}: no label has this folder's name; "
-            f"the labels are {', '.join(labels[:8])}"
-        )
-    pictures = (Picture(path, labels.index(f.name)) for f in folders for path in _pictures(f))
-    return Listing(labels, tuple(pictures))
-
-
-def _pictures(folder: Path) -> list[Path]:
-    found = folder.rglob("*")
-    return sorted(path for path in found if path.suffix.lower() in SUFFIXES and path.is_file())
-
-
-def _from_list(data: Path, labels: tuple[str, ...]) -> Listing:
-    try:
-        lines = data.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise FatalError(f"{data}: cannot be read as a list of pictures: {error}") from None
-    rows: list[tuple[int, Path, str]] = []
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            name, label = _row(line)
-            rows.append((number, data.parent / name, label))
-    names = sorted({label for _, _, label in rows if label})
-    if not names:
-        return Listing((), tuple(Picture(path) for _, path, _ in rows))
-    labels = labels or tuple(names)
-    pictures = []
-    for number, path, label in rows:
-        index = _index(label, labels)
-        if index is None:
-            raise FatalError(f"{data}: line {number}: {label!r} is not among the labels")
-        pictures.append(Picture(path, index))
-    return Listing(labels, tuple(pictures))
-
-
-def _row(line: str) -> tuple[str, str]:
-    """`path,label`, `path<tab>label`, `path label`, or only a path."""
-    for delimiter in ("\t", ","):
-        if delimiter in line:
-            fields = next(csv.reader([line], delimiter=delimiter))
-            return fields[0].strip(), fields[1].strip()
-    if Path(line.strip()).suffix.lower() in SUFFIXES:
-        return line.strip(), ""
-    path, _, label = line.strip().rpartition(" ")
-    return path.strip(), label
-
-
-def _index(label: str, labels: tuple[str, ...]) -> int | None:
-    if label in labels:
-        return labels.index(label)
-    if label.isdecimal() and int(label) < len(labels):
-        return int(label)
-    return None
+        paths = tuple(self.paths[row] for row in rows)
+        return Photos(self.pixels[rows], truth, paths, (), shaped=self.shaped)
 
 
 def read(listing: Listing, contract: InputContract, scratch: Path, progress: bool) -> Photos:
@@ -161,23 +94,60 @@ def read(listing: Listing, contract: InputContract, scratch: Path, progress: boo
     pixels = _room(scratch / "pixels", (max(1, count), *size))
     kept: list[Picture] = []
     skipped: list[str] = []
+    rotated, shaped = 0, False
     for picture in bar(listing.pictures, "reading pictures", progress):
-        image = decoded(picture.path)
+        data = _bytes(picture.path)
+        image = picture_of(data)
         if image is None:
-            skipped.append(str(picture.path))
+            skipped.append(_unreadable(picture.path))
             continue
         pixels[len(kept)] = preprocess(image)[0][0]
+        rotated += turned(data)
+        shaped |= _differs(image.shape, size)
         kept.append(picture)
     if len(kept) < FEWEST:
-        raise FatalError(
-            f"--data: {len(kept)} readable pictures ({len(skipped)} skipped); "
-            f"at least {FEWEST} are needed, 100 or more are better"
-        )
+        raise FatalError(_too_few(len(kept), listing, skipped))
     truth = None
     if listing.labels:
         truth = np.array([p.label for p in kept], np.int64)
         _every_class(listing.labels, truth)
-    return Photos(pixels[: len(kept)], truth, tuple(p.path for p in kept), tuple(skipped))
+    paths = tuple(p.path for p in kept)
+    return Photos(pixels[: len(kept)], truth, paths, tuple(skipped), rotated, shaped)
+
+
+def _differs(shape: tuple[int, ...], size: tuple[int, int, int]) -> bool:
+    """Whether stretching from one shape to the other changes proportions by over a fiftieth."""
+    return abs(shape[1] * size[0] / (shape[0] * size[1]) - 1) > 0.02
+
+
+def _unreadable(path: Path) -> str:
+    """The file, and why it is not read if that helps."""
+    name = shown(str(path), 300)
+    if not path.exists():
+        return f"{name} (there is no such file)"
+    if path.suffix.lower() in UNREAD:
+        return f"{name} ({path.suffix.lower()} is not read: convert it to JPEG)"
+    return name
+
+
+def _too_few(count: int, listing: Listing, skipped: list[str]) -> str:
+    told = f"{len(skipped)} skipped"
+    if skipped:
+        told += f", the first is {skipped[0]}"
+    if listing.left_out:
+        told += f"; left out: {'; '.join(described(listing.left_out))}"
+    return (
+        f"--data: {count} readable pictures ({told}); "
+        f"at least {FEWEST} are needed, 100 or more are better"
+    )
+
+
+def some(listing: Listing, most: int) -> Listing:
+    """The listing with `most` of its pictures at most, the same ones every time."""
+    if len(listing.pictures) <= most:
+        return listing
+    drawn = random.Random(0).sample(listing.pictures, most)  # noqa: S311 - a fixed draw
+    return replace(listing, pictures=tuple(sorted(drawn, key=lambda picture: picture.path)))
 
 
 def to_pixels(contract: InputContract) -> Preprocess:
@@ -188,15 +158,21 @@ def to_pixels(contract: InputContract) -> Preprocess:
 
 
 def decoded(path: Path) -> Image | None:
-    """(height, width, 3) B,G,R, or None. From memory: cv2.imread complains on stderr."""
+    """(height, width, 3) B,G,R, or None."""
+    return picture_of(_bytes(path))
+
+
+def picture_of(data: bytes) -> Image | None:
+    """A whole picture's pixels as the device's decoder gives them, or None."""
+    return jpeg.decoded(data) if ends(data) else None
+
+
+def _bytes(path: Path) -> bytes:
+    """A file's content; nothing if it cannot be read."""
     try:
-        data = path.read_bytes()
-        if not ends(data):
-            return None
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    except (OSError, cv2.error):
-        return None
-    return None if image is None else np.asarray(image, np.uint8)
+        return path.read_bytes()
+    except (OSError, ValueError):
+        return b""
 
 
 def ends(data: bytes) -> bool:
@@ -253,3 +229,13 @@ def split(photos: Photos, most: int, share: float = CALIBRATION_SHARE) -> tuple[
                 chosen.append(group.pop())
     others = np.setdiff1d(np.arange(len(photos.paths)), chosen)
     return np.array(sorted(chosen), np.int64), others.astype(np.int64)
+
+
+def new(photos: Photos, rows: Rows, known: Pixels) -> Rows:
+    """Those of the row numbers whose pictures are no copies of the known ones."""
+    seen = set(map(_digest, known))
+    return np.array([row for row in rows if _digest(photos.pixels[row]) not in seen], np.int64)
+
+
+def _digest(pixels: npt.NDArray[np.uint8]) -> bytes:
+    return hashlib.blake2b(pixels.tobytes(), digest_size=16).digest()

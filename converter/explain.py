@@ -14,9 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from converter import data as pictures
-from converter import files, measure
+from converter import files, measure, ours
 from converter.data import Pixels
+from converter.loading import Loading
 from converter.measure import Feed, Inferring, Scores
+from converter.quiet import no_native_log
+from converter.workshop import Workshop
 from edge.decode.classify import independent, probabilities
 from edge.errors import FatalError
 from edge.model import Contract, load
@@ -53,7 +56,7 @@ class Explanation:
 
 
 def explain(
-    model: Path, picture: Path, label: str | None = None, keras: Path | None = None
+    model: Path, picture: Path, label: str | None = None, keras: Path | Loading | None = None
 ) -> Explanation:
     """Why `picture` is `label`; without one, the label that the model gives it.
 
@@ -70,30 +73,33 @@ def explain(
     if image is None:
         raise FatalError(f"{picture}: is no readable picture")
     pixels = np.asarray(pictures.to_pixels(contract.input)(image)[0][0], np.uint8)
-    network = open_runtime(loaded)
+    with no_native_log():
+        network = open_runtime(loaded)
     whole = _chances(network, contract, pixels[None])[0]
     place = int(whole.argmax()) if label is None else contract.labels.index(label)
+    source = Loading(keras) if isinstance(keras, Path) else keras
+    gradients = None if source is None else _gradients(source, contract, pixels, place)
     left, covered = _covering(network, contract, pixels, place)
     seen, score = _shown(pixels, contract), float(whole[place])
-    gradients = None if keras is None else _gradients(keras, contract, pixels, place)
     return Explanation(contract.labels[place], score, score - left, seen, covered, gradients)
 
 
-def _gradients(keras: Path, contract: Contract, pixels: Pixels, place: int) -> Heat:
-    from converter.gradcam import grad_cam
-    from converter.keras_files import Loading, open_model
-
-    network = open_model(Loading(keras))
+def _gradients(keras: Loading, contract: Contract, pixels: Pixels, place: int) -> Heat:
+    """Grad-CAM by the child process, which opens the file."""
     given = pixels if pixels.ndim == 3 else pixels[..., None]
-    taken, answers = tuple(network.input_shape[1:]), int(network.output_shape[-1])
-    if taken != given.shape or answers != len(contract.labels):
-        raise FatalError(
-            f"--keras {keras}: takes {taken} and has {answers} outputs; the model has "
-            f"{given.shape} and {len(contract.labels)} labels: it was made of another"
-        )
     mean, std = (np.asarray(part, np.float32) for part in (contract.input.mean, contract.input.std))
     inputs = ((given - mean) / std)[None].astype(np.float32)
-    return np.asarray(grad_cam(network, inputs, np.array([place]))[0], np.float32)
+    with files.scratch_folder() as scratch, Workshop(scratch, progress=False) as workshop:
+        np.save(scratch / "inputs.npy", inputs)
+        request = keras.request() | {
+            "inputs": str(scratch / "inputs.npy"),
+            "place": place,
+            "labels": len(contract.labels),
+            "kind": contract.output.kind,
+            "out": str(scratch / "evidence.npy"),
+        }
+        workshop.ask("grad_cam", f"opening {keras.path.name}", request)
+        return np.asarray(np.load(scratch / "evidence.npy", allow_pickle=False), np.float32)
 
 
 def _covering(
@@ -173,6 +179,5 @@ def marked(seen: Image, heat: Heat) -> Image:
 
 def write(found: Explanation, out: Path) -> None:
     """The drawing as a PNG. Raises FatalError where it cannot be written."""
-    files.check_writable(out)
     _, encoded = cv2.imencode(".png", draw(found))
-    files.write_whole(out, encoded.tobytes())
+    files.write_whole(out, ours.signed(encoded.tobytes()))

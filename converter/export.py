@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from converter.graph import last_operator, normalizes
+from converter.graph import front, last_operator
 from converter.keras_files import Network
 from converter.negation import without_negation
 from edge.errors import FatalError
@@ -35,7 +35,11 @@ class FloatModel:
     binary: bool
     """Whether one output was made into two: the first label is `not` the second."""
     normalizes: str
-    """The operator in front that turns pixels 0..255 into what the network likes, or empty."""
+    """The operator in front that turns its input into what the network likes, or empty."""
+    expects: str
+    """What that is made for: see `normalization.Expected`."""
+    last: str
+    """The kind of the operator behind the network's own output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +62,22 @@ def to_float_tflite(network: Network) -> FloatModel:
     if len(frozen.outputs) != 1 or frozen.outputs[0].shape.rank is None:
         raise FatalError(f"{network.path}: its output has no fixed shape")
     binary = frozen.outputs[0].shape.num_elements() == 1
-    call = _as_two(network, last == "Sigmoid") if binary else network.call
+    call = _as_two(network, last) if binary else network.call
     if binary:
         frozen = _freeze(network, call)
-    probe, in_front = _probe(network, call), normalizes(frozen)
+    probe, (operator, expects) = _probe(network, call), front(frozen)
     flatbuffer = without_negation(_convert(network, frozen))
     del frozen  # several times the size of the network
     _compare(network.path, probe, flatbuffer)
-    probabilities = last in {"Softmax", "Sigmoid"}
+    probabilities = last in {"Softmax", "Sigmoid"} or (binary and last == "Tanh")
     return FloatModel(
         flatbuffer,
         "probabilities" if probabilities else "logits",
         sigmoid=last == "Sigmoid" and not binary,
         binary=binary,
-        normalizes=in_front,
+        normalizes=operator,
+        expects=expects,
+        last=last,
     )
 
 
@@ -89,13 +95,15 @@ def _freeze(network: Network, call: Any) -> Any:
     return convert_variables_to_constants_v2(function.get_concrete_function())
 
 
-def _as_two(network: Network, sigmoid: bool) -> Any:
-    """One score -> two: `1 - p, p` of a probability, `0, x` of a logit."""
+def _as_two(network: Network, last: str) -> Any:
+    """One score -> two: `1 - p, p` of a sigmoid or of tanh moved to 0..1, `0, x` of a logit."""
     import tensorflow as tf
 
     def call(image: Any) -> Any:
         score = tf.reshape(network.call(image), (1, 1))
-        other = 1.0 - score if sigmoid else tf.zeros_like(score)
+        if last == "Tanh":
+            score = (score + 1.0) / 2.0
+        other = 1.0 - score if last in {"Sigmoid", "Tanh"} else tf.zeros_like(score)
         return tf.concat([other, score], axis=1)
 
     return call

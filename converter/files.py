@@ -2,12 +2,43 @@
 
 import hashlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from edge import files
 from edge.errors import FatalError
+
+Recognizer = Callable[[Path], bool]
+"""Whether a file is one that this command made earlier."""
+
+
+def check_outputs(
+    out: Path, beside: Mapping[Path, Recognizer], ours: Recognizer, inputs: Iterable[Path | None]
+) -> None:
+    """Raises FatalError before any work is done where writing `out`, or a file beside it, would
+    fail or would cost the user a file.
+
+    `ours` and `beside` tell which files an earlier run made: these may be replaced.
+    """
+    check_writable(out)
+    for path, made in ({out: ours} | dict(beside)).items():
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            raise FatalError(f"--out: {path}: is not a regular file: choose another name")
+        if any(one is not None and _same(one, path) for one in inputs):
+            raise FatalError(f"--out: {path}: is an input of this command: choose another name")
+        if path.exists() and path.stat().st_size and not made(path):
+            raise FatalError(
+                f"--out: {path}: is there already and was not made by this command: "
+                "choose another name, or move the file away"
+            )
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether both are one file, under whichever name, or will be."""
+    if one.exists() and other.exists():
+        return one.samefile(other)
+    return one.resolve() == other.resolve()
 
 
 def check_writable(out: Path) -> None:
@@ -44,10 +75,15 @@ def write_whole(path: Path, content: bytes) -> None:
         raise FatalError(f"{path}: cannot be written: {error.strerror}") from None
 
 
+def previous(path: Path) -> Path:
+    """What an earlier file of this name is called once it is put aside."""
+    return path.with_name(f"{path.name}.previous")
+
+
 def put_aside(path: Path) -> None:
     """An earlier file of this name becomes `NAME.previous`: nobody mistakes it for a new one."""
     if path.exists():
-        path.replace(path.with_name(f"{path.name}.previous"))
+        path.replace(previous(path))
 
 
 def sha256_of(path: Path) -> str:

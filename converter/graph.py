@@ -5,12 +5,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from converter.normalization import Expected, expected
+
 SAME_VALUES = {"Identity", "Reshape", "Squeeze", "Cast"}
 ARITHMETIC = {"Mul", "RealDiv", "Sub", "AddV2", "BiasAdd"}
-PASSING = {"Identity", "Cast", "Pack", "Reshape", "ResizeBilinear", "ReverseV2", "StridedSlice"}
+PASSING = {
+    "Identity",
+    "Cast",
+    "Pack",
+    "Reshape",
+    "ResizeBilinear",
+    "ReverseV2",
+    "StridedSlice",
+    "Pad",
+    "Transpose",
+}
 """Operators that may stand between pixels and the first layer."""
-ONLY_PIXELS = 16.0
-"""What is divided by this much, or shifted by it, are pixels of 0..255."""
 
 
 def last_operator(frozen: Any) -> str:
@@ -18,32 +28,48 @@ def last_operator(frozen: Any) -> str:
     return str(_maker(frozen.outputs[0]).type)
 
 
-def normalizes(frozen: Any) -> str:
-    """The operator in front that turns pixels of 0..255 into what the network likes, or empty.
+def front(frozen: Any) -> tuple[str, Expected]:
+    """The first operator of the arithmetic before the first layer, and what input it is made for.
 
-    `preprocess_input`, Rescaling and the like are told by the size of their constants.
+    `preprocess_input`, Rescaling, Normalization and the like, by what they make of 0 and of 1.
     """
-    tensor = frozen.inputs[0]
+    image = tensor = frozen.inputs[0]
+    name = ""
     while users := tensor.consumers():
         operator = users[0]
         if operator.type in ARITHMETIC:
-            sizes = [size for one in operator.inputs for size in np.abs(_constant(one)).ravel()]
-            if any(size >= ONLY_PIXELS or 0 < size <= 1 / ONLY_PIXELS for size in sizes):
-                return str(operator.name)
+            if any(_depends(one) for one in operator.inputs if one is not tensor):
+                break
+            name = name or str(operator.name)
         elif operator.type not in PASSING:
             break
         tensor = operator.outputs[0]
-    return ""
+    if not name:
+        return "", ""
+    low, high = (_middle(frozen, tensor, image, value) for value in (0.0, 1.0))
+    return name, expected(low, high)
 
 
-def _constant(tensor: Any) -> npt.NDArray[Any]:
-    """The numbers of a constant; none where it is computed."""
+def _depends(tensor: Any) -> bool:
+    """Whether a tensor's values depend on the picture."""
+    waiting, seen = [tensor.op], set()
+    while waiting:
+        operator = waiting.pop()
+        if operator.type == "Placeholder":
+            return True
+        if operator.name not in seen:
+            seen.add(operator.name)
+            waiting += [one.op for one in operator.inputs]
+    return False
+
+
+def _middle(frozen: Any, tensor: Any, image: Any, value: float) -> npt.NDArray[Any]:
+    """What the middle pixel of `tensor` is for a picture of one value."""
     import tensorflow as tf
 
-    maker = _maker(tensor)
-    if maker.type != "Const":
-        return np.zeros(0)
-    return np.asarray(tf.make_ndarray(maker.get_attr("value")))
+    answer = frozen.prune(frozen.inputs, [tensor])(tf.fill(image.shape, value))
+    found = np.asarray(answer[0] if isinstance(answer, list | tuple) else answer)
+    return found[0, found.shape[1] // 2, found.shape[2] // 2] if found.ndim > 2 else found.ravel()
 
 
 def _maker(tensor: Any) -> Any:

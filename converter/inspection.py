@@ -4,12 +4,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from converter import carried
 from converter.edge_tpu import readiness
 from converter.flatbuffer import float_operators, operator_names, unpack
 from converter.layers import spec
 from converter.scan import Scan, scan
 from edge.errors import FatalError, HedgerowError
 from edge.model import CONTRACT_FILE, appended, load
+from edge.text import shown
 
 
 def inspect(path: Path) -> dict[str, Any]:
@@ -38,9 +40,9 @@ def _keras(found: Scan) -> dict[str, Any]:
         facts["input"] = shapes[0]
     if found.preprocessing():
         facts["normalises by"] = [layer.name for layer in found.preprocessing()]
-    code = [layer.name for layer in layers if layer.kind == "Lambda"]
+    code = carried.code_in(found.config) or carried.bytecode_in(found.compiled)
     if code:
-        facts["Python code in"] = code
+        facts["Python code in"] = [shown(f"{code.layer or 'a part without a name'}: {code.what}")]
     return facts
 
 
@@ -88,6 +90,8 @@ def lines(facts: dict[str, Any]) -> list[str]:
                 found.append(f"contract: {value['name']} {value['version']}, {value['task']}")
                 found.append(f"labels: {', '.join(value['labels'][:20])}")
                 found.append(f"preprocessing: {value['input']}")
+                scores = (f"{label} from {score:g}" for label, score in value["thresholds"].items())
+                found += [f"thresholds: {', '.join(scores)}"] if value["thresholds"] else []
             case _, dict():
                 found.append(f"{key}: " + ", ".join(f"{k} {n}" for k, n in value.items()))
             case _, list():

@@ -5,30 +5,22 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from converter.legacy import mended_copy
+from converter.legacy import mend, mended_copy
+from converter.loading import Loading
 from converter.scan import Scan, refuse_code, refuse_out_of_scope, scan
 from edge.errors import FatalError
+from edge.text import shown
 
-UNKNOWN_CLASS = re.compile(r"(?:Could not locate class|Unknown layer:) '(\w+)'")
-
-
-@dataclass(frozen=True, slots=True)
-class Loading:
-    """What to open, and how far to trust it."""
-
-    path: Path
-    trusted: bool = False
-    """Whether Python code in the file may run."""
-    custom_objects: tuple[str, ...] = ()
-    """`module:name` each."""
-    input_size: tuple[int, ...] = ()
-    """Height and width where the model leaves them open."""
-    output: str = ""
-    """The name of one output where there are several."""
+UNKNOWN = re.compile(
+    r"(?:Could not locate (?:class|function)|Unknown layer:) '(\w+)'"
+    r"|Could not interpret [\w ]+ identifier: (\w+)"
+)
+CONFIGURATIONS = ("Full object config:", "Full config:", "config={", "Received: config=")
+"""After these, Keras' messages repeat the configuration to their end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +46,7 @@ def load(loading: Loading) -> Network:
     found = scan(loading.path)
     refuse_out_of_scope(found)
     if not loading.trusted:
-        refuse_code(found)
+        refuse_code(found, loading.custom_objects)
     versions = {"keras": keras.__version__, "tensorflow": tf.__version__}
     if found.keras_version:
         versions["saved_by_keras"] = found.keras_version
@@ -70,8 +62,11 @@ def load(loading: Loading) -> Network:
 def open_model(loading: Loading) -> Any:
     """The Keras model itself, for its layers and weights. Raises FatalError as `load` does."""
     found = scan(loading.path)
+    if found.kind == "savedmodel":
+        # Keras' loaders of folders run code that no scan here sees; their layers are not needed.
+        raise FatalError(f"{loading.path}: is a folder: give the .keras or .h5 file of the model")
     if not loading.trusted:
-        refuse_code(found)
+        refuse_code(found, loading.custom_objects)
     return _open(loading, found)
 
 
@@ -102,6 +97,8 @@ def _with_mended(loading: Loading, found: Scan, objects: dict[str, Any]) -> Any:
 
     if found.kind != "h5":
         raise ValueError("only .h5 files can be mended")
+    if not loading.trusted:  # mending changes names
+        refuse_code(replace(found, config=mend(found.config)), loading.custom_objects)
     with tempfile.TemporaryDirectory() as folder:
         return keras.saving.load_model(
             mended_copy(found, Path(folder)),
@@ -113,34 +110,51 @@ def _with_mended(loading: Loading, found: Scan, objects: dict[str, Any]) -> Any:
 
 def _with_tf_keras(loading: Loading, found: Scan, objects: dict[str, Any]) -> Any:
     import tf_keras
+    from tf_keras.src.saving.serialization_lib import SafeModeScope
 
-    return tf_keras.models.load_model(
-        found.path, custom_objects=objects, compile=False, safe_mode=not loading.trusted
-    )
+    if not loading.trusted:
+        refuse_code(found)  # it would import the module of a class that the user named elsewhere
+    # Its argument safe_mode is for .keras files alone.
+    with SafeModeScope(not loading.trusted):
+        return tf_keras.models.load_model(
+            found.path, custom_objects=objects, compile=False, safe_mode=not loading.trusted
+        )
 
 
 def _explain(found: Scan, reasons: list[str]) -> str:
-    unknown = UNKNOWN_CLASS.search(" ".join(reasons))
-    if unknown and unknown[1] != "Functional":
+    unknown = UNKNOWN.search(" ".join(reasons))
+    name = (unknown[1] or unknown[2]) if unknown else "Functional"
+    if name != "Functional":
         return (
-            f"{found.path}: {unknown[1]!r} is not a layer of Keras: name its code with "
-            f"--custom-objects module:{unknown[1]}"
+            f"{found.path}: {name!r} is not Keras' own: name its code with "
+            f"--custom-objects module:{name}"
         )
-    text = f"{found.path}: Keras cannot open it: {reasons[0][:200]}"
+    text = f"{found.path}: Keras cannot open it: {useful(reasons[0])}"
     if any("tf_keras is not installed" in reason for reason in reasons):
         text += " (Keras 2 itself may: pip install --no-deps tf_keras)"
     return text
 
 
+def useful(reason: str) -> str:
+    """The innermost of Keras' reasons, without the configuration that it repeats."""
+    text = " ".join(reason.rpartition("Exception encountered:")[2].split())
+    for mark in CONFIGURATIONS:
+        text = text.partition(mark)[0] or text
+    return shown(text.rstrip(" .,:"), 300)
+
+
 def _import(reference: str) -> tuple[str, Any]:
     """`module:name` -> the name and the object. Raises FatalError."""
     module, _, name = reference.partition(":")
-    if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
+    here = str(Path.cwd())
+    sys.path.insert(0, here)
     try:
         return name, getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
         raise FatalError(f"--custom-objects: {reference!r}: {error}") from None
+    finally:  # for what it imports later; libraries that are still to come are not looked for here
+        sys.path.remove(here)
+        sys.path.append(here)
 
 
 def _keras_call(loading: Loading, model: Any) -> tuple[Callable[[Any], Any], tuple[Any, ...]]:
@@ -228,6 +242,11 @@ def fixed_shape(loading: Loading, shape: tuple[Any, ...]) -> tuple[int, ...]:
     if None in sizes:
         raise FatalError(
             f"{loading.path}: its input has the open shape {sizes}: fix it with --input-size HxW"
+        )
+    if len(sizes) == 3 and sizes[2] not in {1, 3} and sizes[0] in {1, 3}:
+        raise FatalError(
+            f"{loading.path}: its input has the shape {sizes}, channels first, which TFLite does "
+            "not run: build it with data_format='channels_last', copy the weights and save that"
         )
     if len(sizes) == 3 and sizes[2] not in {1, 3}:
         raise FatalError(

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from converter import crossfit, measure, quality
 from converter import data as pictures
-from converter import measure, quality
 from converter.data import Photos
 from converter.flatbuffer import float_operators, operator_names, unpack
 from converter.layer_error import layer_errors
@@ -81,9 +81,9 @@ def facts_of(pair: Pair, prepared: Prepared) -> dict[str, Any]:
 
 
 def calibrated(pair: Pair, prepared: Prepared, facts: dict[str, Any]) -> Contract:
-    """The contract with the temperature that the pictures apart from the held-out ones ask for.
+    """The contract with the temperature that the choosing pictures ask for, where it helps.
 
-    Kept at 1 where it would not lessen the calibration error on the held-out pictures.
+    Those alone fit it and decide on it, cross-fitted; the held-out pictures only show what it does.
     """
     contract, held_out = prepared.contract, prepared.split.held_out
     fitting = prepared.split.choosing
@@ -91,17 +91,18 @@ def calibrated(pair: Pair, prepared: Prepared, facts: dict[str, Any]) -> Contrac
         return contract
     _, scores = pair.scores(contract, fitting)
     value = quality.temperature(contract, scores, fitting.truth)
+    used = value != 1.0 and crossfit.temperature_helps(contract, scores, fitting.truth)
     warm = contract.model_copy(update={"temperature": value})
     one, other = pair.scores(contract, held_out)
     before = quality.ece(probabilities(contract, other), held_out.truth)
     after = quality.ece(probabilities(warm, other), held_out.truth)
-    used = value != 1.0 and after < before
     facts["calibration"] = {
         "float_ece": quality.ece(probabilities(contract, one), held_out.truth),
         "int8_ece": before,
         "int8_ece_scaled": after if used else before,
         "temperature": value if used else 1.0,
         "temperature_fitted": value,
+        "fitted_on": len(fitting.truth),
     }
     return warm if used else contract
 
@@ -109,28 +110,63 @@ def calibrated(pair: Pair, prepared: Prepared, facts: dict[str, Any]) -> Contrac
 def with_reject(
     pair: Pair, prepared: Prepared, contract: Contract, scratch: Path
 ) -> tuple[Contract, dict[str, Any]]:
-    """The reject threshold chosen on half of the negatives and known pictures, shown on the rest.
+    """The reject threshold chosen on the negatives and the known pictures; what it does to them is
+    cross-fitted.
 
     Raises FatalError where the negatives cannot be read.
     """
     if pair.options.negatives is None:
         return contract, {"below": contract.reject.below, "chosen": False}
-    listing = pictures.find(pair.options.negatives, ())
-    unlabelled = pictures.Listing((), tuple(pictures.Picture(p.path) for p in listing.pictures))
+    unlabelled = pictures.every(pair.options.negatives)
     folder = scratch / "negatives"
     folder.mkdir()
     negatives = pictures.read(unlabelled, contract.input, folder, pair.options.progress)
     known = _confidence(pair, contract, prepared.split.held_out)
     unknown = _confidence(pair, contract, negatives)
-    below = quality.reject_threshold(known[::2], unknown[::2])
+    below = quality.reject_threshold(known, unknown)
+    known_rejected, negatives_rejected = crossfit.rejected(known, unknown)
     facts = {
         "below": below,
         "chosen": True,
+        "known": len(known),
         "negatives": len(unknown),
-        "negatives_rejected": float((unknown[1::2] < below).mean()),
-        "known_rejected": float((known[1::2] < below).mean()),
+        "negatives_rejected": negatives_rejected,
+        "known_rejected": known_rejected,
     }
     return contract.model_copy(update={"reject": RejectRule(below=below)}), facts
+
+
+def thresholds(pair: Pair, prepared: Prepared, contract: Contract) -> list[dict[str, Any]]:
+    """Every label's threshold, with precision and recall of the int8 network at it."""
+    if not contract.thresholds:
+        return []
+    held_out = prepared.split.held_out
+    _, scores = pair.scores(contract, held_out)
+    return quality.at_thresholds(contract, probabilities(contract, scores), held_out.truth)
+
+
+def figures(facts: dict[str, Any], prepared: Prepared) -> list[dict[str, str]]:
+    """Which pictures each figure is from, and what else they were used for."""
+    split = prepared.split
+    held, chose = len(split.held_out.paths), len(split.choosing.paths)
+    apart = "that nothing else used" if split.apart else "some of which calibrated and chose too"
+    if facts["reject"]["chosen"]:
+        apart += " but the reject threshold" if split.apart else ""
+    found = {
+        "accuracy, agreement, confusion, the gate": f"{held} measuring pictures {apart}",
+        "what was tried": f"views of {chose} choosing pictures, "
+        f"{len(split.calibration.paths)} of which calibrated",
+    }
+    if "calibration" in facts:
+        found["temperature"] = f"fitted and accepted on the {chose} choosing pictures, cross-fitted"
+        found["calibration error"] = f"{held} measuring pictures {apart}"
+    if facts["reject"]["chosen"]:
+        row = facts["reject"]
+        found["reject threshold"] = (
+            f"{row['known']} measuring pictures and {row['negatives']} negatives; its shares are "
+            f"cross-fitted: each of {crossfit.FOLDS} parts by the threshold of the others"
+        )
+    return [{"figure": figure, "from": source} for figure, source in found.items()]
 
 
 def _confidence(pair: Pair, contract: Contract, photos: Photos) -> Scores:

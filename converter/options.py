@@ -1,11 +1,25 @@
-"""What the user asked for -> checked values: normalisation, labels, thresholds."""
+"""What the user asked for -> checked values, and names of normalizations -> statistics."""
 
-import os
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from converter.labels import read_labels, read_thresholds
 from edge.errors import FatalError
+
+__all__ = [
+    "CALIBRATION_PICTURES",
+    "Color",
+    "Effort",
+    "Io",
+    "Options",
+    "Resize",
+    "Statistics",
+    "read_labels",
+    "read_thresholds",
+    "statistics",
+]
 
 Color = Literal["rgb", "bgr", "grey"]
 Resize = Literal["stretch", "letterbox", "crop"]
@@ -16,6 +30,11 @@ Statistics = tuple[tuple[float, ...], tuple[float, ...]]
 
 CALIBRATION_PICTURES = 200
 """16 to 32 already gave the full accuracy in a trial; more costs little and covers more classes."""
+
+LARGEST_SIDE = 8192
+"""Of a network's input, pixels."""
+LONGEST_NAME = 64
+"""Of a model: it becomes part of MQTT topics and file names."""
 
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
@@ -33,6 +52,8 @@ class Options:
     color: Color = "rgb"
     resize: Resize = "stretch"
     crop_fraction: float = 1.0
+    pad: int = 114
+    """With resize = letterbox: the pixel value of the bars."""
     name: str = ""
     """[a-z0-9_-]+; empty: made from the output file's name."""
     thresholds: dict[str, float] = field(default_factory=dict)
@@ -46,6 +67,9 @@ class Options:
     leave the network's first and last layers in float."""
     max_drop: float = 1.0
     """Accuracy that int8 may lose against float, in points of a hundred."""
+    strict: bool = False
+    """Whether a drop within `max_drop` has to be proven, by the 95 % interval, for a model to be
+    written."""
     io: Io = "int8"
     """The type of the model's input and output."""
     full_integer: bool = False
@@ -65,6 +89,22 @@ class Options:
     head: tuple[str, ...] = ()
     """`layout=yolov8`, `nms.iou=0.5`: what a wrapped detector's outputs mean (edge.head)."""
     progress: bool = True
+
+    def __post_init__(self) -> None:
+        """Raises FatalError for numbers that mean nothing."""
+        if not math.isfinite(self.max_drop):
+            raise FatalError(f"--max-drop: {self.max_drop}: expected points of accuracy, as in 1.0")
+        if not 0 <= self.reject_below <= 1:
+            raise FatalError(f"--reject-below: {self.reject_below}: expected a share from 0 to 1")
+        if not 0 < self.crop_fraction <= 1:
+            raise FatalError(f"--crop-fraction: {self.crop_fraction}: expected above 0, at most 1")
+        if any(not 1 <= side <= LARGEST_SIDE for side in self.input_size):
+            raise FatalError(
+                f"--input-size: {'x'.join(map(str, self.input_size))}: "
+                f"expected sides from 1 to {LARGEST_SIDE}"
+            )
+        if len(self.name) > LONGEST_NAME:
+            raise FatalError(f"--name: expected at most {LONGEST_NAME} characters")
 
 
 def statistics(normalize: str, color: Color) -> Statistics:
@@ -102,6 +142,8 @@ def _numbers(text: str, channels: int) -> Statistics:
     except ValueError:
         numbers = ()
     half = len(numbers) // 2
+    if not all(map(math.isfinite, numbers)):
+        raise FatalError(f"--normalize: {text!r}: every number must be finite")
     if len(numbers) % 2 or half not in {1, channels}:
         raise FatalError(
             f"--normalize: {text!r}: expected 0..1, -1..1, imagenet, none, or mean,std "
@@ -110,40 +152,3 @@ def _numbers(text: str, channels: int) -> Statistics:
     if min(numbers[half:]) <= 0:
         raise FatalError(f"--normalize: {text!r}: every std must be above 0")
     return numbers[:half], numbers[half:]
-
-
-def read_labels(text: str) -> tuple[str, ...]:
-    """A comma list, or the path of a file with one label a line. Raises FatalError."""
-    in_file = os.path.isfile(text)  # noqa: PTH113 - Path.is_file raises for a list of 256 letters
-    if in_file:
-        try:
-            lines = Path(text).read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise FatalError(f"--labels: {text}: cannot be read: {error}") from None
-    elif "," in text:
-        lines = text.split(",")
-    else:
-        raise FatalError(f"--labels: {text!r} is neither a file nor a list like crop,weed")
-    labels = tuple(line.strip() for line in lines if line.strip())
-    doubles = sorted({label for label in labels if labels.count(label) > 1})
-    if doubles and not in_file:  # ImageNet's own list has two cranes
-        raise FatalError(f"--labels: {text}: {doubles[0]!r} occurs more than once")
-    return labels
-
-
-def read_thresholds(values: tuple[str, ...]) -> dict[str, float]:
-    """`person=0.6` each -> label and score 0..1. Raises FatalError."""
-    thresholds: dict[str, float] = {}
-    for value in values:
-        label, _, number = value.rpartition("=")
-        try:
-            score = float(number)
-        except ValueError:
-            score = -1.0
-        if not label or not 0 <= score <= 1:
-            raise FatalError(
-                f"--thresholds: {value!r}: expected LABEL=SCORE with a score 0..1, "
-                "for example person=0.6"
-            )
-        thresholds[label] = score
-    return thresholds

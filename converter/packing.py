@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from converter import data as pictures
-from converter import files
+from converter import files, ours
 from converter.data import Pixels
 from converter.heads import Seen, head_of
 from converter.measure import Feed
@@ -41,7 +41,7 @@ def pack_file(source: Path, out: Path, task: Task, options: Options) -> Packed:
     Golden vectors come from the pictures in `options.calibration`, else from noise. Raises
     FatalError where the file does not run or does not fit the labels.
     """
-    files.check_writable(out)
+    ours.check_model(out, source, options.calibration)
     if not options.labels:
         raise FatalError("--labels: name the labels in the order of the network's outputs")
     if options.head and task != "detect":
@@ -89,6 +89,7 @@ def _contract(tensor: TensorSpec, out: Path, options: Options) -> Contract:
             color=options.color,
             resize=options.resize,
             crop_fraction=options.crop_fraction,
+            pad=options.pad,
             mean=mean,
             std=std,
         ),
@@ -136,7 +137,6 @@ def _pixels(contract: Contract, options: Options) -> Pixels:
     if options.calibration is None:
         noise = np.random.default_rng(0).integers(0, 256, (4, *size))
         return noise.astype(np.uint8)
-    listing = pictures.find(options.calibration, (), strict=False)
-    few = pictures.Listing((), tuple(pictures.Picture(p.path) for p in listing.pictures[:20]))
+    few = pictures.Listing((), pictures.every(options.calibration).pictures[:20])
     with files.scratch_folder() as scratch:
         return np.array(pictures.read(few, contract.input, scratch, options.progress).pixels)

@@ -3,6 +3,7 @@
 import html
 from typing import Any
 
+from converter import gate as judged
 from converter.plots import bars, heat_map, pairs
 from converter.report import summary
 
@@ -37,16 +38,16 @@ def as_html(facts: dict[str, Any]) -> bytes:
 
 def _verdict(facts: dict[str, Any]) -> str:
     gate = facts["gate"]
+    said = html.escape(judged.said(gate))
     if gate["passed"]:
-        return ""
-    return (
-        f'<p class="failed">int8 loses {gate["drop"]:.2f} points, more than the '
-        f"{gate['max_drop']:g} allowed: no model was written.</p>"
-    )
+        loud = ' class="warning"' if gate["outcome"] == "not proven" else ""
+        return f"<p{loud}>What int8 costs: {said}.</p>"
+    lost = f"int8 loses {gate['drop']:.2f} points, {gate['max_drop']:g} are allowed; "
+    return f'<p class="failed">{lost if gate["gated"] else ""}{said}: no model was written.</p>'
 
 
 def _summary(facts: dict[str, Any]) -> str:
-    lines = [line for line in summary(facts) if not line.startswith("WARNING")]
+    lines = [line for line in summary(facts) if not line.startswith("WARNING ")]
     loud = "".join(f'<p class="warning">{html.escape(text)}</p>' for text in facts["warnings"])
     return f"<pre>{html.escape(chr(10).join(lines))}</pre>\n{loud}"
 
@@ -126,7 +127,12 @@ def _edge_tpu(facts: dict[str, Any]) -> str:
 
 def _details(facts: dict[str, Any]) -> str:
     ops = ", ".join(f"{name} {count}" for name, count in facts["operators"].items())
+    rows = "".join(
+        f"<tr><td>{html.escape(row['figure'])}</td><td>{html.escape(row['from'])}</td></tr>"
+        for row in facts["figures"]
+    )
     return (
+        f"<h2>Which pictures each figure is from</h2><table>{rows}</table>"
         f"<h2>Details</h2><p>Operators: {html.escape(ops)}</p>"
         f"<p>Input: {html.escape(str(facts['input']))}</p><p>{facts['seconds']} s in all.</p>"
     )

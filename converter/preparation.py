@@ -9,9 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from converter import data as pictures
-from converter import files, unlabelled
+from converter import files, normalization, ours, outputs, unlabelled
 from converter.data import Photos, Rows
+from converter.listing import Listing, described
+from converter.loading import Loading
 from converter.options import Options, statistics
+from converter.probe import findings, one_answer, probe
 from converter.scan import Scan, refuse_code, refuse_out_of_scope, scan
 from converter.unlabelled import Unlabelled
 from converter.workshop import Workshop
@@ -19,6 +22,7 @@ from edge.errors import FatalError
 from edge.head import OutputContract
 from edge.model import Contract, InputContract, RejectRule
 from edge.runtime.litert import LiteRt
+from edge.text import composed
 
 KEPT_FROM_CALIBRATION = 1 / 3
 """Of the pictures that are not for measuring; 16 to 32 suffice to calibrate. All of them choose:
@@ -58,15 +62,20 @@ class Prepared:
     """Whether the outputs are independent of each other."""
     notes: tuple[str, ...]
     """What was assumed or looks wrong, a sentence each."""
+    findings: dict[str, Any]
+    """Labels or pixels that fit clearly better than the stated ones."""
+    left_out: tuple[str, ...]
+    """Files of the data that are not among its pictures, counted and named by reason."""
 
 
-def check(model: Path, data: Path, out: Path, options: Options) -> tuple[Scan, pictures.Listing]:
+def check(model: Path, data: Path, out: Path, options: Options) -> tuple[Scan, Listing]:
     """What can be refused before TensorFlow is started. Raises FatalError."""
     found = scan(model)
     refuse_out_of_scope(found)
     if not options.trusted:
-        refuse_code(found)
-    files.check_writable(out)
+        refuse_code(found, options.custom_objects)
+    outputs.refuse_quantized(found)
+    ours.check_conversion(out, model, data, options.calibration, options.unlabelled)
     statistics(options.normalize or "none", options.color)
     unlabelled.check(options.unlabelled, options.effort)
     name_for(out, options)
@@ -77,33 +86,47 @@ def prepare(
     workshop: Workshop,
     scratch: Path,
     found: Scan,
-    listing: pictures.Listing,
+    listing: Listing,
     options: Options,
 ) -> Prepared:
     """Load the network and read the pictures. Raises FatalError."""
     float_path = scratch / "float.tflite"
-    request = {
-        "model": str(found.path),
-        "out": str(float_path),
-        "trusted": options.trusted,
-        "custom_objects": options.custom_objects,
-        "input_size": options.input_size,
-        "output": options.output,
-    }
+    loading = Loading(
+        found.path, options.trusted, options.custom_objects, options.input_size, options.output
+    )
+    request = loading.request() | {"out": str(float_path)}
     info = workshop.ask("load", f"loading {found.path.name}", request)
     network = float_path.read_bytes()
-    normalize, notes = _normalization(found, info["normalizes"], options)
+    outputs.refuse_one_unit(found.path, info)
+    normalize, notes = normalization.chosen(found, info, options)
     contract = _contract(found, info, normalize, options)
     contract = _labelled(contract, network, listing, options)
-    photos = pictures.read(listing, contract.input, scratch, options.progress)
-    notes += _empty_classes(contract, photos)
+    photos = pictures.read(listing.measuring, contract.input, scratch, options.progress)
+    parts = _split(photos, _apart(listing, contract, scratch, options), options)
+    one = probe(network, contract, parts.held_out, options.progress)
+    kind, sigmoid, told = outputs.meaning(found.path, info, one.scores)
+    contract = contract.model_copy(update={"output": OutputContract(kind=kind)})
+    notes += [*one_answer(one), *told, *listing.notes, *_notes(contract, photos, info)]
+    return Prepared(
+        network,
+        contract,
+        photos,
+        parts,
+        _more(parts, contract, scratch, options),
+        sigmoid,
+        tuple(notes),
+        findings(one),
+        tuple(described(listing.left_out)),
+    )
+
+
+def _notes(contract: Contract, photos: Photos, info: dict[str, Any]) -> list[str]:
+    """What the pictures and the system are like."""
+    notes = _empty_classes(contract, photos)
+    notes += photos.notes()
     if not info["isolated"]:
         notes.append("this system permits no network namespace: the model was read with a network")
-    if info["sigmoid"]:
-        notes.append("the network ends in sigmoid: its labels do not exclude each other")
-    parts = _split(photos, contract, scratch, options)
-    more = _more(parts, contract, scratch, options)
-    return Prepared(network, contract, photos, parts, more, info["sigmoid"], tuple(notes))
+    return notes
 
 
 def _more(parts: Split, contract: Contract, scratch: Path, options: Options) -> Unlabelled | None:
@@ -112,24 +135,6 @@ def _more(parts: Split, contract: Contract, scratch: Path, options: Options) -> 
         return None
     known = (parts.choosing, parts.held_out)
     return unlabelled.read(options.unlabelled, contract.input, known, scratch, options.progress)
-
-
-def _normalization(found: Scan, operator: str, options: Options) -> tuple[str, list[str]]:
-    """The normalisation to use, and what to say about it."""
-    layers = [f"{layer.kind} layer {layer.name!r}" for layer in found.preprocessing()]
-    if operator:
-        layers.append(f"operator {operator!r}")
-    if layers:
-        name = layers[0]
-        if options.normalize in {"", "none"}:
-            return "none", [f"the model normalises by itself ({name}): it is fed pixels 0..255"]
-        return options.normalize, [
-            f"the model normalises by itself ({name}), and --normalize {options.normalize} "
-            "comes on top of it"
-        ]
-    if options.normalize:
-        return options.normalize, []
-    return "0..1", ["no --normalize was given: 0..1 is assumed"]
 
 
 def _contract(found: Scan, info: dict[str, Any], normalize: str, options: Options) -> Contract:
@@ -147,6 +152,7 @@ def _contract(found: Scan, info: dict[str, Any], normalize: str, options: Option
         color=options.color,
         resize=options.resize,
         crop_fraction=options.crop_fraction,
+        pad=options.pad,
         mean=mean,
         std=std,
     )
@@ -179,12 +185,10 @@ def named(contract: Contract, out: Path, options: Options) -> Contract:
     return contract.model_copy(update={"name": name_for(out, options)})
 
 
-def _labelled(
-    contract: Contract, network: bytes, listing: pictures.Listing, options: Options
-) -> Contract:
+def _labelled(contract: Contract, network: bytes, listing: Listing, options: Options) -> Contract:
     """The contract with labels and thresholds that fit the network."""
     width = int(np.prod(LiteRt("float model", network, threads=1).output.shape))
-    labels = options.labels or listing.labels
+    labels = tuple(map(composed, options.labels)) or listing.labels
     if not labels:
         raise FatalError(
             f"the pictures lie in no class folders: name the {width} labels with --labels, "
@@ -217,26 +221,45 @@ def _empty_classes(contract: Contract, photos: Photos) -> list[str]:
     return [f"{len(missing)} of {len(contract.labels)} labels have no picture: {names}"]
 
 
-def _split(photos: Photos, contract: Contract, scratch: Path, options: Options) -> Split:
-    """With pictures of their own for calibration, all of the data measures."""
-    if options.calibration is None:
-        return split(photos, *pictures.split(photos, options.count))
+def _apart(listing: Listing, contract: Contract, scratch: Path, options: Options) -> Photos | None:
+    """The pictures that calibrate and choose alone: those of --calibration, or of the parts of a
+    split that do not measure."""
+    if options.calibration is not None:
+        apart = pictures.find(options.calibration, contract.labels, strict=False)
+    elif len(listing.parts) > 1:
+        apart = pictures.some(listing.of(*listing.parts[:-1]), max(100, 2 * options.count))
+    else:
+        return None
     folder = scratch / "calibration"
     folder.mkdir()
-    listing = pictures.find(options.calibration, contract.labels, strict=False)
-    apart = pictures.read(listing, contract.input, folder, options.progress)
+    try:
+        return pictures.read(apart, contract.input, folder, options.progress)
+    except FatalError as error:
+        raise FatalError(str(error).replace("--data", "--calibration", 1)) from None
+
+
+def _split(photos: Photos, apart: Photos | None, options: Options) -> Split:
+    """With pictures of their own for calibration, all of the data measures."""
+    if apart is None:
+        return split(photos, *pictures.split(photos, options.count))
     both = set(map(Path.resolve, apart.paths)) & set(map(Path.resolve, photos.paths))
     if both:
         raise FatalError(f"--calibration: {min(both)} is also in --data, which measures")
     parts = split(apart, *pictures.split(apart, options.count, share=1.0))
-    return replace(parts, held_out=photos, apart=True)
+    others = pictures.new(photos, np.arange(len(photos.paths)), parts.choosing.pixels)
+    held_out = photos if len(others) == len(photos.paths) else photos.take(others)
+    if not held_out.paths:
+        raise FatalError("--calibration: all pictures of --data are copies of these: give others")
+    return replace(parts, held_out=held_out, apart=True)
 
 
 def split(photos: Photos, rows: Rows, others: Rows) -> Split:
-    """Calibrate on two thirds of `rows`, choose on all of them, measure on the others."""
+    """Calibrate on two thirds of `rows`, choose on all of them, measure on the others but for
+    copies of these."""
     calibration = choosing = rows
     if len(rows) >= ENOUGH_TO_CHOOSE:
         calibration = np.setdiff1d(rows, rows[:: round(1 / KEPT_FROM_CALIBRATION)])
+    others = pictures.new(photos, others, photos.pixels[rows])
     apart = len(others) >= pictures.FEWEST
     measured = others if apart else np.arange(len(photos.paths))
     return Split(photos.take(calibration), photos.take(choosing), photos.take(measured), apart)

@@ -29,6 +29,21 @@ def per_class(labels: tuple[str, ...], scores: Scores, truth: Truth) -> list[dic
     ]
 
 
+def at_thresholds(contract: Contract, chances: Scores, truth: Truth | None) -> list[dict[str, Any]]:
+    """Every label's threshold; of labelled pictures, what precision and recall are with it."""
+    rows: list[dict[str, Any]] = []
+    for label, threshold in contract.thresholds.items():
+        row: dict[str, Any] = {"label": label, "threshold": threshold}
+        if truth is not None and label in contract.labels:
+            index = contract.labels.index(label)
+            told = chances[:, index] >= threshold
+            right = float((told & (truth == index)).sum())
+            row["precision"] = right / max(1.0, float(told.sum()))
+            row["recall"] = right / max(1.0, float((truth == index).sum()))
+        rows.append(row)
+    return rows
+
+
 def by_class(
     labels: tuple[str, ...], one: Scores, other: Scores, truth: Truth
 ) -> list[dict[str, Any]]:
@@ -73,7 +88,7 @@ def paired_change(one: Scores, other: Scores, truth: Truth) -> Change:
     return Change(lost, gained, error, paired_interval(lost, gained, len(truth)))
 
 
-def paired_interval(lost: int, gained: int, pictures: int) -> tuple[float, float]:
+def paired_interval(lost: float, gained: float, pictures: int) -> tuple[float, float]:
     """95 % interval of a change in accuracy, -1..1, from pictures that both networks saw.
 
     Wald's, with one more picture lost and one more gained (Bonett and Price 2012, Adjusted Wald
@@ -86,7 +101,7 @@ def paired_interval(lost: int, gained: int, pictures: int) -> tuple[float, float
     return max(-1.0, mean - CONFIDENT * error), min(1.0, mean + CONFIDENT * error)
 
 
-def _moments(lost: int, gained: int, pictures: int) -> tuple[float, float]:
+def _moments(lost: float, gained: float, pictures: int) -> tuple[float, float]:
     """Mean and standard error of a difference that is -1, 0 or 1 for each picture."""
     mean = (gained - lost) / max(1, pictures)
     spread = (gained + lost) / max(1, pictures) - mean**2

@@ -3,10 +3,17 @@
 import json
 from typing import Any
 
+from converter import gate as judged
+from converter.normalization import ASSUMED
+from converter.probe import order_text
+
+DIFFERENT = 0.85
+"""Share of equal labels below which int8 is another model, whatever its accuracy is."""
+
 
 def receipt(facts: dict[str, Any]) -> dict[str, Any]:
     """The part of the facts that travels in the model file: what does not vary with the clock."""
-    kept = ("accuracy", "agreement", "calibration", "chosen", "data", "gate", "reject")
+    kept = ("accuracy", "agreement", "calibration", "chosen", "data", "figures", "gate", "reject")
     found = {key: facts[key] for key in kept if key in facts}
     if "classes" in facts:
         found["recall_change"] = {
@@ -19,10 +26,10 @@ def receipt(facts: dict[str, Any]) -> dict[str, Any]:
 
 
 def warnings(facts: dict[str, Any]) -> list[str]:
-    """What a person must know before using the model, worst first."""
+    """What a person must know before using the model, the likeliest cause of trouble first."""
     data = facts["data"]
-    found = [_pixels(row) for row in facts["better_normalizations"][:1]]
-    found += _speed(facts)
+    assumed = [note for note in facts["notes"] if note.endswith(ASSUMED)]
+    found = [*causes(facts), *assumed, *_agreement(facts), *_size(facts), *_speed(facts)]
     if not data["labelled"]:
         found.append("the pictures are not labelled: no accuracy is claimed, and none was gated")
     if not data["measured_apart"]:
@@ -42,14 +49,47 @@ def warnings(facts: dict[str, Any]) -> list[str]:
             f"computed in float, as int8 has no kernel or loses too much: {kinds} "
             f"(first at {layer}); accelerators may want --full-integer"
         )
-    return [*found, *facts["notes"]]
+    return [*found, *(note for note in facts["notes"] if note not in assumed)]
 
 
-def _pixels(row: dict[str, Any]) -> str:
-    return (
-        f"THE PIXELS LOOK WRONG: with {row['name']} the float model is right on "
-        f"{row['float_accuracy']:.1%} of the pictures, clearly more than as stated"
-    )
+def causes(facts: dict[str, Any]) -> list[str]:
+    """Labels or pixels that fit clearly better than those as stated."""
+    found = []
+    if labels := facts["better_labels"]:
+        found.append(
+            f"THE LABELS LOOK WRONG: the float model is right on {labels['stated']:.1%} of the "
+            f"pictures; {order_text(labels, tuple(facts['labels']))}"
+        )
+    for row in facts["better_normalizations"][:1]:
+        found.append(
+            f"THE PIXELS LOOK WRONG: with {row['name']} the float model is right on "
+            f"{row['float_accuracy']:.1%} of the pictures, clearly more than as stated"
+        )
+    return found
+
+
+def _agreement(facts: dict[str, Any]) -> list[str]:
+    """What accuracy does not show, above all of unlabelled pictures."""
+    if facts["agreement"] >= DIFFERENT:
+        return []
+    return [
+        f"INT8 ANSWERS DIFFERENTLY: only {facts['agreement']:.0%} of the pictures get the float "
+        "model's label: try more --effort or more pictures"
+    ]
+
+
+def _size(facts: dict[str, Any]) -> list[str]:
+    """Why a file is larger than the float network, if it is."""
+    size = facts["bytes"]
+    if size["file"] <= size["float"]:
+        return []
+    if size["int8"] > size["float"]:
+        why = "int8 needs scales for every channel, which weigh more than its weights save"
+    else:
+        why = (
+            f"{(size['file'] - size['int8']) / 1024:.0f} KiB are labels, contract and test vectors"
+        )
+    return [f"the file is larger than the float network, because that is so small: {why}"]
 
 
 def _speed(facts: dict[str, Any]) -> list[str]:
@@ -71,7 +111,10 @@ def summary(facts: dict[str, Any]) -> list[str]:
     """The report in a few lines."""
     data, latency, size = facts["data"], facts["latency_ms"], facts["bytes"]
     apart = "used for nothing else" if data["measured_apart"] else "which also calibrated"
-    lines = [
+    if facts["reject"]["chosen"]:
+        apart += " but the reject threshold, cross-fitted"
+    lines = [f"WARNING    {text}" for text in causes(facts)]
+    lines += [
         f"{facts['model']}: {size['file'] / 1024:.0f} KiB (float {size['float'] / 1024:.0f}), "
         f"{len(facts['labels'])} labels, {facts['chosen']}"
     ]
@@ -86,7 +129,18 @@ def summary(facts: dict[str, Any]) -> list[str]:
     ]
     if facts["reject"]["chosen"]:
         lines.append(_reject(facts["reject"]))
-    return lines + [f"WARNING    {text}" for text in facts["warnings"]]
+    lines += [f"threshold  {threshold_text(row)}" for row in facts.get("thresholds", ())]
+    lines += [f"left out   {text}" for text in data["left_out"]]
+    said = set(causes(facts))
+    return lines + [f"WARNING    {text}" for text in facts["warnings"] if text not in said]
+
+
+def threshold_text(row: dict[str, Any]) -> str:
+    """One label's threshold and what it does."""
+    text = f"{row['label']} from {row['threshold']:.2f}"
+    if "precision" not in row:
+        return text
+    return f"{text}: precision {row['precision']:.3f}, recall {row['recall']:.3f}"
 
 
 def _learned(data: dict[str, Any]) -> str:
@@ -106,6 +160,7 @@ def _accuracy(facts: dict[str, Any]) -> list[str]:
         f"{high:+.1f}{', so it may be chance' if low <= 0 <= high and other < one else ''})"
     ]
     gate = facts["gate"]
+    lines.append(f"gate       {judged.said(gate)}")
     if gate["hurt"]:
         lines.append(f"hurt most  {gate['hurt']}: recall {-gate['hurt_by']:+.1f} points")
     if "calibration" in facts:
@@ -120,5 +175,5 @@ def _accuracy(facts: dict[str, Any]) -> list[str]:
 def _reject(row: dict[str, Any]) -> str:
     return (
         f"reject     below {row['below']:.2f}: turns away {row['negatives_rejected']:.0%} of "
-        f"unknown and {row['known_rejected']:.0%} of known pictures not used to choose it"
+        f"unknown and {row['known_rejected']:.0%} of known pictures (cross-fitted)"
     )

@@ -1,26 +1,13 @@
 """A SavedModel folder -> a callable network. Runs in the child process only."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
-from converter.keras_files import Loading
+from converter.keras_files import useful
+from converter.loading import Loading
+from converter.operators import reaches_outside, saving_that_runs
 from edge.errors import FatalError
-
-OUTSIDE = {
-    "EagerPyFunc",
-    "PyFunc",
-    "PyFuncStateless",
-    "ReadFile",
-    "WriteFile",
-    "MatchingFiles",
-    "LookupTableImport",
-    "InitializeTableFromTextFile",
-    "InitializeTableFromTextFileV2",
-    "PrintV2",
-    "TextLineDataset",
-    "TFRecordDataset",
-}
-"""Graph operators that read or write files or call Python; a classifier has none."""
+from edge.text import shown
 
 OUT_OF_SCOPE = {"While", "StatelessWhile", "TensorListReserve", "CudnnRNN", "CudnnRNNV3"}
 
@@ -36,8 +23,8 @@ def load_saved_model(loading: Loading) -> tuple[Callable[[Any], Any], tuple[Any,
     try:
         loaded = tf.saved_model.load(str(loading.path))
     except Exception as error:  # noqa: BLE001 - anything on a folder that it dislikes
-        message = " ".join(str(error).split())
-        raise FatalError(f"{loading.path}: TensorFlow cannot open it: {message[:200]}") from None
+        reason = useful(str(error))
+        raise FatalError(f"{loading.path}: TensorFlow cannot open it: {reason}") from None
     signatures = dict(loaded.signatures)
     if not signatures:
         raise FatalError(f"{loading.path}: has no signatures: export it with model.export")
@@ -70,6 +57,7 @@ def _which_output(loading: Loading, names: list[str]) -> str:
 
 
 def _check_operators(loading: Loading) -> None:
+    """Raises FatalError naming the first operator that does more than compute."""
     from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
     saved = SavedModel()
@@ -81,13 +69,19 @@ def _check_operators(loading: Loading) -> None:
         nodes = [*graph.graph_def.node]
         nodes += [n for f in graph.graph_def.library.function for n in f.node_def]
         for node in nodes:
-            if node.op in OUTSIDE and not loading.trusted:
-                raise FatalError(
-                    f"{loading.path}: operator {node.name!r} is {node.op}, which reaches outside "
-                    "the network; say --trust-model-code if you trust whoever made the file"
-                )
+            if reaches_outside(node.op) and not loading.trusted:
+                _refuse(loading, node)
             if node.op in OUT_OF_SCOPE:
                 raise FatalError(
-                    f"{loading.path}: operator {node.name!r} is {node.op}: a recurrent network "
-                    "is outside the scope, which is CNNs that classify pictures"
+                    f"{loading.path}: operator {shown(node.name)!r} is {node.op}: a recurrent "
+                    "network is outside the scope, which is CNNs that classify pictures"
                 )
+        if not loading.trusted and (node := saving_that_runs(graph)) is not None:
+            _refuse(loading, node)
+
+
+def _refuse(loading: Loading, node: Any) -> NoReturn:
+    raise FatalError(
+        f"{loading.path}: operator {shown(node.name)!r} is {shown(node.op)}, which reaches outside "
+        "the network; use --trust-model-code if you trust whoever made the file"
+    )

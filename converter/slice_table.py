@@ -1,9 +1,11 @@
 """A CSV file and the pictures that it speaks of -> a value of every attribute for every picture."""
 
 import csv
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge import text
 from edge.errors import FatalError
 
 MOST_VALUES = 50
@@ -36,7 +38,9 @@ def read(path: Path, pictures: tuple[Path, ...], data: Path) -> Table:
     seen: set[int] = set()
     strangers = 0
     for number, row in rows:
-        found = (places.get((root / row["path"].strip()).resolve()) for root in roots)
+        name = row["path"].strip()
+        tried = (root / one for one in (name, name.replace("\\", "/")) for root in roots)
+        found = (places.get(path.resolve()) for path in tried)
         at = next((place for place in found if place is not None), None)
         if at is None:
             strangers += 1
@@ -59,13 +63,13 @@ def read(path: Path, pictures: tuple[Path, ...], data: Path) -> Table:
 def _rows(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
     """The attributes, and every row with its line; comma, semicolon or tab between fields."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            head = file.readline()
-            file.seek(0)
-            reader = csv.DictReader(file, delimiter=max(",;\t", key=head.count), restval="")
-            names = tuple(reader.fieldnames or ())
-            rows = [(reader.line_num, row) for row in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        content = text.read(path)
+        head = content.partition("\n")[0]
+        lines = io.StringIO(content)
+        reader = csv.DictReader(lines, delimiter=max(",;\t", key=head.count), restval="")
+        names = tuple(reader.fieldnames or ())
+        rows = [(reader.line_num, row) for row in reader]
+    except (OSError, csv.Error) as error:
         raise FatalError(f"{path}: cannot be read as CSV: {error}") from None
     columns = [name for name in names if name and name != "path"]
     if "path" not in names or not columns:

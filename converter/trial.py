@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from converter import child
 from edge.errors import FatalError, HedgerowError
 
 LIMIT_S = 300
@@ -15,10 +16,15 @@ LIMIT_S = 300
 
 def try_file(path: Path, what: str) -> None:
     """Load and run once. Raises FatalError with the interpreter's reason."""
-    command = [sys.executable, "-m", "converter.trial", str(path)]
+    command = [*child.command("converter.trial"), str(path)]
     try:
         ran = subprocess.run(  # noqa: S603 - our own interpreter and module
-            command, capture_output=True, text=True, timeout=LIMIT_S, check=False
+            command,
+            env=child.environment(),
+            capture_output=True,
+            text=True,
+            timeout=LIMIT_S,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         raise FatalError(f"{what}: one inference took longer than {LIMIT_S} s") from None

@@ -44,8 +44,7 @@ def read(
 
     Raises FatalError where fewer than ten are left.
     """
-    listing = data.find(given, (), strict=False)
-    paths = [picture.path for picture in listing.pictures]
+    paths = [picture.path for picture in data.every(given).pictures]
     drawn = random.Random(0).sample(paths, min(MOST, len(paths)))  # noqa: S311 - a fixed draw
     pictures = tuple(data.Picture(path) for path in sorted(drawn))
     folder = scratch / "unlabelled"

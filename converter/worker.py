@@ -27,7 +27,7 @@ def main() -> None:
 
 def _answer(request: dict[str, Any]) -> dict[str, Any]:
     try:
-        return _job(request["job"])(request)
+        return JOBS[request["job"]](request)
     except HedgerowError as error:
         return {"error": str(error)}
     except Exception as error:  # noqa: BLE001 - TensorFlow raises anything; all becomes one line
@@ -36,31 +36,12 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
         return {"error": f"{request.get('model', request['job'])}: {message[:400]}"}
 
 
-def _job(name: str) -> Job:
-    match name:
-        case "load":
-            return _load
-        case "quantize":
-            return _quantize
-        case "tune":
-            return _tune
-        case _:
-            raise ValueError(name)
-
-
 def _load(request: dict[str, Any]) -> dict[str, Any]:
     from converter.export import to_float_tflite
-    from converter.keras_files import Loading, load
+    from converter.keras_files import load
+    from converter.loading import Loading
 
-    network = load(
-        Loading(
-            Path(request["model"]),
-            request["trusted"],
-            tuple(request["custom_objects"]),
-            tuple(request["input_size"]),
-            request["output"],
-        )
-    )
+    network = load(Loading.of(request))
     made = to_float_tflite(network)
     Path(request["out"]).write_bytes(made.flatbuffer)
     return {
@@ -70,7 +51,39 @@ def _load(request: dict[str, Any]) -> dict[str, Any]:
         "sigmoid": made.sigmoid,
         "binary": made.binary,
         "normalizes": made.normalizes,
+        "expects": made.expects,
+        "last": made.last,
     }
+
+
+def _weights(request: dict[str, Any]) -> dict[str, Any]:
+    """The arrays of every layer of a model file, by its number and theirs."""
+    import numpy as np
+
+    from converter.keras_files import open_model
+    from converter.loading import Loading
+
+    layers = {layer.name: layer.get_weights() for layer in open_model(Loading.of(request)).layers}
+    arrays = {
+        f"{number}.{place}": array
+        for number, held in enumerate(layers.values())
+        for place, array in enumerate(held)
+    }
+    np.savez(request["out"], **arrays)
+    return {"layers": {name: len(held) for name, held in layers.items()}}
+
+
+def _grad_cam(request: dict[str, Any]) -> dict[str, Any]:
+    import numpy as np
+
+    from converter.gradcam import Answers, of_file
+    from converter.loading import Loading
+
+    answers = Answers(request["labels"], request["kind"])
+    inputs = np.load(request["inputs"], allow_pickle=False)
+    evidence = of_file(Loading.of(request), inputs, request["place"], answers)
+    np.save(request["out"], evidence)
+    return {}
 
 
 def _quantize(request: dict[str, Any]) -> dict[str, Any]:
@@ -93,6 +106,15 @@ def _tune(request: dict[str, Any]) -> dict[str, Any]:
     network, int8 = Path(request["network"]).read_bytes(), Path(request["int8"]).read_bytes()
     Path(request["out"]).write_bytes(tuned(network, int8, feeds, request["kind"]))
     return {}
+
+
+JOBS: dict[str, Job] = {
+    "load": _load,
+    "quantize": _quantize,
+    "tune": _tune,
+    "weights": _weights,
+    "grad_cam": _grad_cam,
+}
 
 
 if __name__ == "__main__":

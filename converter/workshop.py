@@ -5,7 +5,6 @@ none of that reaches the user or this process.
 """
 
 import json
-import os
 import selectors
 import signal
 import subprocess
@@ -15,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from converter import child
 from converter.progress import DELAY_S
 from edge.errors import FatalError
 
@@ -29,15 +29,15 @@ class Workshop:
         self._child = self._start()
 
     def _start(self) -> "subprocess.Popen[bytes]":
-        environment = os.environ | {
+        environment = child.environment() | {
             "TF_CPP_MIN_LOG_LEVEL": "2",
             "KERAS_BACKEND": "tensorflow",
             "CUDA_VISIBLE_DEVICES": "-1",
             "PYTHONUNBUFFERED": "1",
         }
         with self._log.open("wb") as log:
-            return subprocess.Popen(
-                [sys.executable, "-m", "converter.worker"],
+            return subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                child.command("converter.worker"),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

@@ -15,19 +15,25 @@ class Ahead(Generic[Item]):
         self._items = items
         self._asked: SimpleQueue[bool] = SimpleQueue()
         self._made: SimpleQueue[Item | Exception | None] = SimpleQueue()
+        self._stopped = False
 
     def __iter__(self) -> Iterator[Item]:
         """Read once; raises what the items raise."""
         Thread(target=self._make, name="ahead", daemon=True).start()
         self._asked.put(True)
         try:
-            while (item := self._made.get()) is not None:
+            while (item := self._made.get()) is not None and not self._stopped:
                 if isinstance(item, Exception):
                     raise item
                 self._asked.put(True)
                 yield item
         finally:
             self._asked.put(False)
+
+    def stop(self) -> None:
+        """From any thread: the reader's iteration ends, though the next item may never be made."""
+        self._stopped = True
+        self._made.put(None)
 
     def _make(self) -> None:
         try:

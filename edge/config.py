@@ -1,19 +1,23 @@
 """edge.toml and the command line -> one checked configuration. Names file, key and value."""
 
-import os
 import re
-import socket
-import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from edge.errors import FatalError
+from edge import toml_file
+from edge.contradictions import RELATED, contradictions
+from edge.errors import ProblemsError
+from edge.examine import examined, given, merged
+from edge.home import default_device as default_device  # noqa: PLC0414  for others
+from edge.home import state_dir as state_dir  # noqa: PLC0414
 from edge.scene import (
     Crop,
     EventsConfig,
+    FilePath,
     Id,
     LineConfig,
     MaskConfig,
@@ -23,28 +27,20 @@ from edge.scene import (
     ScheduleConfig,
     Section,
     SiteConfig,
+    Span,
     SummaryConfig,
     ViewConfig,
     ZoneConfig,
+    at_home,
 )
 
-
-def default_device() -> str:
-    """This machine's host name as an id."""
-    return re.sub(r"[^a-z0-9_-]+", "-", socket.gethostname().split(".")[0].lower()) or "edge"
-
-
-def state_dir() -> Path:
-    """Where this machine keeps what must outlast a restart: systemd's StateDirectory, else the
-    user's own."""
-    given = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
-    return Path(given) if given else Path("~/.local/state/hedgerow").expanduser()
+Pixels = Annotated[int, Field(ge=16, le=16_384)]
 
 
 class ModelConfig(Section):
     """Which model runs."""
 
-    path: Annotated[Path, Field(strict=False)] | None = None
+    path: FilePath | None = None
 
 
 class RuntimeConfig(Section):
@@ -52,9 +48,14 @@ class RuntimeConfig(Section):
 
     delegates: Annotated[tuple[str, ...], Field(strict=False, min_length=1)] = ("cpu",)
     threads: int = Field(default=2, ge=1, le=64)
-    invoke_limit_s: float = Field(default=10.0, gt=0)
-    retry_s: float = Field(default=60.0, gt=0)
-    state_dir: Annotated[Path, Field(strict=False)] | None = None
+    invoke_limit_s: Span = 10.0
+    retry_s: Span = 60.0
+    state_dir: FilePath | None = None
+
+    @field_validator("delegates")
+    @classmethod
+    def _at_home(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(at_home(name, "external:") for name in value)
 
 
 class MqttConfig(Section):
@@ -63,10 +64,10 @@ class MqttConfig(Section):
     broker: str = "mqtt://127.0.0.1:1883"
     protocol: Literal["auto", "5", "3.1.1"] = "auto"
     username: str = ""
-    password_file: Annotated[Path, Field(strict=False)] | None = None
-    ca_file: Annotated[Path, Field(strict=False)] | None = None
-    cert_file: Annotated[Path, Field(strict=False)] | None = None
-    key_file: Annotated[Path, Field(strict=False)] | None = None
+    password_file: FilePath | None = None
+    ca_file: FilePath | None = None
+    cert_file: FilePath | None = None
+    key_file: FilePath | None = None
     keepalive_s: int = Field(default=30, ge=5, le=3600)
 
     @field_validator("broker")
@@ -81,10 +82,27 @@ class MqttConfig(Section):
         except ValueError:
             well_formed = False
         if not well_formed:
-            raise ValueError("expected mqtt://HOST:PORT, mqtts, ws, wss or embedded")
+            raise ValueError("expected mqtt://HOST:PORT, mqtts, ws, wss or embedded" + _host(value))
         if parts.username or parts.password:
             raise ValueError("expected no credentials here: use username and password_file")
         return value
+
+    @model_validator(mode="after")
+    def _hangs_together(self) -> "MqttConfig":
+        tls = [key for key in ("ca_file", "cert_file", "key_file") if getattr(self, key)]
+        if tls and not self.broker.startswith(("mqtts://", "wss://")):
+            raise ValueError(f"{tls[0]} needs an encrypted broker: mqtts://HOST or wss://HOST")
+        if self.key_file and not self.cert_file:
+            raise ValueError("key_file needs cert_file")
+        if self.password_file and not self.username:
+            raise ValueError("password_file needs username")
+        return self
+
+
+def _host(value: str) -> str:
+    """`: write mqtt://localhost` where nothing but the scheme is missing."""
+    bare = re.fullmatch(r"[A-Za-z0-9._-]+(:\d{1,5})?", value.strip())
+    return f": write mqtt://{bare[0]}" if bare else ""
 
 
 class FeedConfig(Section):
@@ -92,7 +110,7 @@ class FeedConfig(Section):
 
     observations: bool = False
     snapshots: bool = False
-    status_interval_s: float = Field(default=10.0, gt=0)
+    status_interval_s: Span = 10.0
 
 
 class HomeAssistantConfig(Section):
@@ -105,25 +123,25 @@ class HomeAssistantConfig(Section):
 class FileConfig(Section):
     """Events and observations as JSON lines in a file that rotates."""
 
-    path: Annotated[Path, Field(strict=False)] | None = None
-    max_bytes: int = Field(default=10_485_760, ge=4096)
+    path: FilePath | None = None
+    max_bytes: int = Field(default=10_485_760, ge=4096, le=1 << 50)
     keep: int = Field(default=5, ge=1, le=1000)
 
 
 class OutboxConfig(Section):
     """Where events wait for the broker, and how many."""
 
-    folder: Annotated[Path, Field(strict=False)] | None = None
-    max_bytes: int = Field(default=67_108_864, ge=65_536)
-    max_days: float = Field(default=30.0, gt=0)
-    replay_per_s: float = Field(default=1000.0, ge=1)
+    folder: FilePath | None = None
+    max_bytes: int = Field(default=67_108_864, ge=65_536, le=1 << 50)
+    max_days: float = Field(default=30.0, gt=0, le=36_500)
+    replay_per_s: float = Field(default=1000.0, ge=1, le=1e6)
 
 
 class V4l2Config(Section):
     """What a V4L2 camera is asked for."""
 
     format: Literal["auto", "mjpeg", "raw"] = "auto"
-    size: Annotated[tuple[int, int], Field(strict=False)] = (1280, 720)
+    size: Annotated[tuple[Pixels, Pixels], Field(strict=False)] = (1280, 720)
 
 
 class PicameraConfig(Section):
@@ -131,7 +149,7 @@ class PicameraConfig(Section):
 
     stream: Literal["main", "lores"] = "main"
     rotation: Literal[0, 180] = 0
-    exposure_us: int = Field(default=0, ge=0)
+    exposure_us: int = Field(default=0, ge=0, le=1_000_000_000)
     gain: float = Field(default=0.0, ge=0)
     focus_m: float = Field(default=0.0, ge=0)
     hdr: bool = False
@@ -141,7 +159,7 @@ class HealthConfig(Section):
     """Who is told how the daemon is doing, beside the feed."""
 
     metrics_port: int = Field(default=0, ge=0, le=65_535)
-    stall_s: float = Field(default=30.0, ge=5)
+    stall_s: float = Field(default=30.0, ge=5, le=86_400)
 
 
 class ThermalConfig(Section):
@@ -157,12 +175,13 @@ class SourceConfig(Section):
     """One camera, video or folder."""
 
     uri: str = Field(min_length=1)
-    fps: float = Field(default=0.0, ge=0)
+    fps: float = Field(default=0.0, ge=0, le=1000)
     width: int = Field(default=640, ge=0, le=8192)
     timeout_s: float = Field(default=5.0, ge=1, le=600)
     transport: Literal["tcp", "udp"] = "tcp"
     username: str = ""
-    password_file: Annotated[Path, Field(strict=False)] | None = None
+    password_file: FilePath | None = None
+    trust: str = ""
     rotate: Literal[0, 90, 180, 270] = 0
     flip: Literal["none", "horizontal", "vertical", "both"] = "none"
     crop: Crop = (0.0, 0.0, 1.0, 1.0)
@@ -172,6 +191,28 @@ class SourceConfig(Section):
     zone: dict[Id, ZoneConfig] = Field(default={})
     line: dict[Id, LineConfig] = Field(default={})
     schedule: ScheduleConfig | None = None
+
+    @field_validator("uri")
+    @classmethod
+    def _at_home(cls, value: str) -> str:
+        return at_home(value, "", "dir:", "file:")
+
+    @model_validator(mode="after")
+    def _fits_its_camera(self) -> "SourceConfig":
+        uri = self.uri.strip().lower()
+        usb = uri.isdecimal() or uri.startswith(("usb:", "v4l2:", "/dev/"))
+        for key, fits, what in (
+            ("v4l2", usb, "usb: and v4l2: cameras"),
+            ("picamera", uri.startswith("picamera:"), "picamera: cameras"),
+            ("transport", uri.startswith("rtsp"), "rtsp:// cameras"),
+            ("username", "://" in uri, "cameras with an address"),
+            ("password_file", "://" in uri, "cameras with an address"),
+        ):
+            if not fits and getattr(self, key) != type(self).model_fields[key].default:
+                raise ValueError(f"{key} is for {what}: remove it, or change uri")
+        if self.password_file and not (self.username or "@" in self.uri):
+            raise ValueError("password_file needs username")
+        return self
 
 
 class Config(Section):
@@ -200,44 +241,33 @@ class Config(Section):
 def load(path: Path | None, flags: dict[str, Any] | None = None) -> Config:
     """edge.toml (None: the defaults), overridden by flags in the file's own nesting.
 
-    Raises FatalError: `edge.toml: source.barn.fps: expected a number above 0, got 'x'`.
+    Raises FatalError with everything that is wrong:
+    `edge.toml: line 7: source.barn.fps: expected a number, got 'x'`.
     """
-    values: dict[str, Any] = {}
-    if path is not None:
-        try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise FatalError(f"{path}: there is no such configuration file") from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise FatalError(f"{path}: cannot be read: {error}") from None
-        except tomllib.TOMLDecodeError as error:
-            raise FatalError(f"{path}: is not valid TOML: {error}") from None
-    merged = _merge(values, flags or {})
-    try:
-        return Config.model_validate(merged)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise FatalError(f"{path or 'command line'}: {_explain(first)}") from None
+    flags = flags or {}
+    file = toml_file.read(path) if path is not None else toml_file.TomlFile()
+    config, found = examined(Config, merged(file.values, flags))
+    if config is not None:
+        wrong = {key[-1] for key in found if key}
+        rules = contradictions(config.events, config.profile)
+        for where, said in (*rules, *_overwritten(config, path)):
+            if not wrong & set(RELATED.get(str(where[-1]), ())):
+                found.setdefault(where, f"{'.'.join(map(str, where))}: {said}")
+    if config is not None and not found and not file.wrong:
+        return config
+    problems = list(file.wrong.items())
+    for where, said in found.items():
+        if file.is_whole(where[:-1]):
+            problems.append((0 if given(flags, where) else file.line(where) or 0, said))
+    problems.sort(key=lambda problem: problem[0])
+    lines = tuple(f"line {line}: {said}" if line else said for line, said in problems)
+    raise ProblemsError(str(path or "command line"), lines)
 
 
-def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in over.items():
-        below = merged.get(key)
-        both = isinstance(below, dict) and isinstance(value, dict)
-        merged[key] = _merge(below, value) if both and isinstance(below, dict) else value
-    return merged
-
-
-def _explain(error: Any) -> str:
-    """One pydantic error -> `key: expected …, got …`; values of unknown keys stay secret."""
-    key = ".".join(str(part) for part in error["loc"])
-    if error["type"] == "extra_forbidden":
-        return f"{key}: unknown key; see systemd/edge.toml for all of them"
-    if error["type"] == "missing":
-        return f"{key}: is missing"
-    if error["type"] == "value_error":
-        return f"{key}: {error['ctx']['error']}"
-    message = re.sub(r"^Input should be (greater|less)", r"expected a value \1", error["msg"])
-    message = message.replace("Input should be", "expected").replace("String should", "expected to")
-    return f"{key}: {message}, got {error['input']!r}"
+def _overwritten(config: Config, path: Path | None) -> Iterator[tuple[tuple[str, str], str]]:
+    """Files that others need and that lines of the feed would be written into."""
+    mqtt, file = config.mqtt, config.file.path
+    needed = [path, config.model.path, mqtt.password_file, mqtt.ca_file, mqtt.cert_file]
+    needed += [mqtt.key_file, *(source.password_file for source in config.source.values())]
+    if file is not None and file.absolute() in {one.absolute() for one in needed if one}:
+        yield ("file", "path"), f"{file} is needed for something else: give another file"

@@ -2,7 +2,14 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, FailFast, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    FailFast,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from edge import text
 from edge.head import OutputContract, Part, Share, Task, fits_task
@@ -10,6 +17,8 @@ from edge.types import UNKNOWN
 
 SCHEMA: Literal["hedgerow.model/1"] = "hedgerow.model/1"
 
+LETTERBOX_GREY = 114
+"""The pixel value of a letterbox's bars unless a model says otherwise, as YOLO is trained."""
 MOST_LABELS = 20_000
 """Of models with whole taxonomies of species."""
 MOST_CHARACTERS = 256
@@ -45,10 +54,20 @@ class InputContract(Part):
     resize: Literal["stretch", "letterbox", "crop"] = "stretch"
     crop_fraction: float = Field(default=1.0, gt=0, le=1)
     """With resize = crop: the side of the central square, as a share of the shorter side."""
+    pad: int = Field(default=LETTERBOX_GREY, ge=0, le=255)
+    """With resize = letterbox: the pixel value of the bars."""
     mean: Channels = (0.0,)
     std: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1, max_length=3)] = (
         255.0,
     )
+
+    @model_serializer(mode="wrap")
+    def _without_usual_pad(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """The usual pad is not written: devices that do not know the key read the file too."""
+        written: dict[str, Any] = serialize(self)
+        if self.pad == LETTERBOX_GREY:
+            written.pop("pad", None)
+        return written
 
     @model_validator(mode="after")
     def _one_value_per_channel(self) -> "InputContract":

@@ -6,11 +6,30 @@ class HedgerowError(Exception):
 
     exit_status = 1
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """One line for each thing that is wrong."""
+        return (str(self),)
+
 
 class FatalError(HedgerowError):
     """Configuration or model that no retry can mend: exit 78, systemd does not restart."""
 
     exit_status = 78
+
+
+class ProblemsError(FatalError):
+    """Everything that is wrong with one file, told at once."""
+
+    def __init__(self, file: str, problems: tuple[str, ...]) -> None:
+        where = f"{file}: " if file else ""
+        super().__init__(where + "; ".join(problems))
+        self._lines = tuple(where + problem for problem in problems)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """One line for each problem."""
+        return self._lines
 
 
 class TransientError(HedgerowError):

@@ -9,12 +9,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from edge.contract import LETTERBOX_GREY
 from edge.errors import FatalError
 from edge.model import InputContract
 from edge.types import Fit, Image, Tensor, TensorSpec
 
-LETTERBOX_GREY = 114
-"""The pixel value of the bars, as the YOLO family is trained with."""
+__all__ = ["LETTERBOX_GREY", "Preprocess", "check_range", "pixel_table"]
+
 MOST_CUT = 0.25
 """The share of pixel values that may lie beyond a quantized tensor's range. Calibration cuts a few
 percent; a normalization that the network was not quantized for cuts a half or more."""
@@ -43,6 +44,11 @@ class Preprocess:
         flat = self._table.dtype.itemsize == 1
         self._same = flat and bool(np.all(self._table.view(np.uint8) == pixels[:, None]))
         self._xor = flat and bool(np.all(self._table.view(np.uint8) == (pixels ^ 0x80)[:, None]))
+
+    @property
+    def spec(self) -> TensorSpec:
+        """The tensor that is written."""
+        return self._tensor
 
     def __call__(self, image: Image, out: Tensor | None = None) -> tuple[Tensor, Fit]:
         """(height, width, 3) uint8 B,G,R of any size -> the tensor, in its own shape and dtype.
@@ -140,17 +146,18 @@ def _resize(image: Image, contract: InputContract, out: Image) -> tuple[npt.NDAr
             fit = Fit(left / width, top / height, columns / width, rows / height)
             return _scale(window, target, out), fit
         case "letterbox":
-            return _letterbox(image, target, out)
+            return _letterbox(image, contract, out)
 
 
 def _letterbox(
-    image: Image, target: tuple[int, int], canvas: Image
+    image: Image, contract: InputContract, canvas: Image
 ) -> tuple[npt.NDArray[np.uint8], Fit]:
     height, width = image.shape[:2]
+    target = (contract.width, contract.height)
     ratio = min(target[0] / width, target[1] / height)
     inner = (max(1, round(width * ratio)), max(1, round(height * ratio)))
     left, top = (target[0] - inner[0]) // 2, (target[1] - inner[1]) // 2
-    canvas.fill(LETTERBOX_GREY)
+    canvas.fill(contract.pad)
     canvas[top : top + inner[1], left : left + inner[0]] = _scale(image, inner, None)
     fit = Fit(-left / inner[0], -top / inner[1], target[0] / inner[0], target[1] / inner[1])
     return canvas, fit

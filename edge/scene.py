@@ -6,21 +6,58 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from edge.complaints import ID_PATTERN
+
+LEAST_CROP = 0.02
+"""A camera's picture is read so large that its cut is `width` pixels wide."""
+
 
 def _window(crop: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
     x_min, y_min, x_max, y_max = crop
     if x_min >= x_max or y_min >= y_max:
         raise ValueError("expected [x_min, y_min, x_max, y_max] with x_min < x_max, y_min < y_max")
+    if min(x_max - x_min, y_max - y_min) < LEAST_CROP:
+        raise ValueError(f"leaves less than {LEAST_CROP:.0%} of the picture's side")
     return crop
 
 
+def at_home(value: str, *schemes: str) -> str:
+    """`dir:~/pictures` -> `dir:/home/me/pictures`, behind any of the schemes."""
+    parts = re.match(f"({'|'.join(schemes)})(~[^/?]*)", value)
+    if parts is None:
+        return value
+    try:
+        return f"{parts[1]}{Path(parts[2]).expanduser()}{value[parts.end() :]}"
+    except RuntimeError:
+        raise ValueError("~ is not known here (no HOME): write the whole path") from None
+
+
+def _has_area(ring: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
+    """Some corner turns: the points do not all lie on one line."""
+    pairs = list(zip(ring, ring[1:] + ring[:1], strict=True))
+    turns = {round((b[0] - a[0]) * (p[1] - a[1]) - (b[1] - a[1]) * (p[0] - a[0]), 9)
+             for a, b in pairs for p in ring}  # fmt: skip
+    if turns == {0}:
+        raise ValueError("all points lie on one line: nothing is inside")
+    return ring
+
+
 Score = Annotated[float, Field(ge=0, le=1)]
-Id = Annotated[str, Field(pattern=r"^[a-z0-9_-]+$", max_length=64)]
-Seconds = Annotated[float, Field(ge=0)]
+FilePath = Annotated[
+    Path, Field(strict=False), AfterValidator(lambda path: Path(at_home(str(path), "")))
+]
+"""A file or folder; ~ is the user's home, a relative one begins where the process was started."""
+Id = Annotated[str, Field(pattern=ID_PATTERN, max_length=64)]
+LONG_S = 1e8
+"""Three years: what is longer is a slip, and more than clocks and waits can take."""
+Seconds = Annotated[float, Field(ge=0, le=LONG_S)]
+Span = Annotated[float, Field(gt=0, le=LONG_S)]
 Frames = Annotated[int, Field(ge=1, le=1000)]
 Time = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
 Point = Annotated[tuple[Score, Score], Field(strict=False)]
-Ring = Annotated[tuple[Point, ...], Field(strict=False, min_length=3, max_length=100)]
+Ring = Annotated[
+    tuple[Point, ...], Field(strict=False, min_length=3, max_length=100), AfterValidator(_has_area)
+]
 Crop = Annotated[tuple[Score, Score, Score, Score], Field(strict=False), AfterValidator(_window)]
 """x_min, y_min, x_max, y_max."""
 Names = Annotated[tuple[str, ...], Field(strict=False)]
@@ -35,7 +72,10 @@ Mark = Annotated[
 class Section(BaseModel):
     """A table of edge.toml: unknown keys and wrong types are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, populate_by_name=True,
+        allow_inf_nan=False,
+    )  # fmt: skip
 
 
 class RuleConfig(Section):
@@ -125,7 +165,7 @@ class MotionConfig(Section):
     enabled: bool = False
     threshold: float = Field(default=12.0, gt=0, le=255)
     min_area: Score = 0.002
-    look_s: float = Field(default=10.0, gt=0)
+    look_s: Span = 10.0
     crop: bool = False
 
 
@@ -133,8 +173,8 @@ class ViewConfig(Section):
     """Whether each camera can see."""
 
     enabled: bool = True
-    confirm_s: float = Field(default=10.0, gt=0)
-    frozen_s: float = Field(default=20.0, gt=0)
+    confirm_s: Span = 10.0
+    frozen_s: Span = 20.0
     ignore: Annotated[
         tuple[Literal["dark", "bright", "blurred", "covered", "frozen", "moved"], ...],
         Field(strict=False),
@@ -146,7 +186,7 @@ class SummaryConfig(Section):
 
     enabled: bool = False
     sample_s: Seconds = 60.0
-    publish_s: float = Field(default=900.0, gt=0)
+    publish_s: Span = 900.0
 
 
 class RecordConfig(Section):
@@ -154,16 +194,24 @@ class RecordConfig(Section):
 
     snapshots: bool = False
     clips: bool = False
-    folder: Annotated[Path, Field(strict=False)] | None = None
+    folder: FilePath | None = None
     draw: bool = True
     width: int = Field(default=640, ge=64, le=3840)
     fps: float = Field(default=10.0, gt=0, le=60)
     pre_roll_s: float = Field(default=5.0, ge=0, le=60)
     post_roll_s: float = Field(default=3.0, ge=0, le=60)
     max_clip_s: float = Field(default=60.0, gt=0, le=600)
-    keep_days: float = Field(default=14.0, gt=0)
+    keep_days: float = Field(default=14.0, gt=0, le=36_500)
     keep_mb: float = Field(default=500.0, gt=0)
     free_mb: float = Field(default=500.0, ge=0)
+
+    @model_validator(mode="after")
+    def _shows_the_event(self) -> "RecordConfig":
+        if self.pre_roll_s >= self.max_clip_s:
+            raise ValueError(
+                f"pre_roll_s fills the whole clip: set it below max_clip_s = {self.max_clip_s:g}"
+            )
+        return self
 
 
 class SiteConfig(Section):
@@ -181,7 +229,29 @@ class SiteConfig(Section):
         try:
             return ZoneInfo(value).key if value else ""
         except (OSError, ValueError, KeyError):
-            raise ValueError(f"there is no time zone {value!r}, as Europe/Berlin is one") from None
+            raise ValueError(_no_zone(value)) from None
+
+    @model_validator(mode="after")
+    def _on_earth(self) -> "SiteConfig":
+        if (self.latitude is None) != (self.longitude is None):
+            both = ["latitude", "longitude"]
+            one, other = both if self.longitude is None else reversed(both)
+            raise ValueError(f"{one} needs {other} too")
+        return self
+
+
+def _no_zone(value: str) -> str:
+    """What is wrong with a time zone, with one that would do."""
+    from difflib import get_close_matches
+    from zoneinfo import available_timezones
+
+    known = {zone.lower(): zone for zone in available_timezones()}
+    if not known:
+        return "this system has no time zone data: apt install tzdata, or leave timezone empty"
+    city = [zone for zone in known if zone.endswith(f"/{value.lower()}")]
+    near = city or get_close_matches(value.lower(), [z for z in known if "/" in z], 1)
+    advice = f"did you mean {known[near[0]]}?" if near else "write one as Europe/Berlin"
+    return f"there is no time zone {value[:40]!r}: {advice}"
 
 
 class ScheduleConfig(Section):

@@ -8,6 +8,7 @@ if [ -f "$lists/validation.csv" ]; then training+=(--validation "$lists/validati
 thresholds=()
 for label in "${events[@]}"; do thresholds+=(--thresholds "$label=0.6"); done
 
+rm -f "$out/$name.keras" # made here before; `converter train` replaces only what it knows as its own
 converter train --data "$lists/train.csv" --test "$lists/test.csv" --labels "$labels" \
     "${training[@]}" --seed "$seed" --out "$out/$name.keras"
 converter convert "$out/$name.keras" --calibration "$lists/train.csv" --data "$lists/test.csv" \

@@ -30,8 +30,8 @@ def problems(message: Message) -> list[str]:
             right = message.text in ("online", "offline", "")
         case "snapshot":
             right = message.payload[:2] == b"\xff\xd8"
-        case "state" if not message.payload:
-            right = True  # a source that is gone
+        case "state" | "summary" | "status" if not message.payload:
+            right = True  # a source or a device that is gone
         case _:
             return against_schema(last, message)
     return [] if right else [f"is no {last}"]

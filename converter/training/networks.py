@@ -4,10 +4,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from converter.keras_files import Loading, open_model
+import numpy as np
+import numpy.typing as npt
+
+from converter import files
+from converter.loading import Loading
+from converter.scan import refuse_code, scan_file
 from converter.training import lite
 from converter.training.options import TrainOptions
+from converter.workshop import Workshop
 from edge.errors import FatalError, TransientError
+
+Weights = dict[str, list[npt.NDArray[Any]]]
+"""A layer's arrays by its name."""
 
 LITE = {
     "efficientnet-lite0-small": lite.SMALL,
@@ -101,21 +110,37 @@ def load(body: Any, path: Path) -> None:
     same names), weights as keras.applications publishes them (`..._no_top.h5`), or as PyTorch
     does (`.pth`, EfficientNet-Lite0 alone).
 
-    Raises FatalError where the file is none of this backbone's.
+    Raises FatalError where the file is none of this backbone's, or carries code.
     """
     if not path.exists():
         raise FatalError(f"--weights {path}: there is no such file; or say imagenet or none")
     if path.suffix == ".pth":
         lite.load(body, path)
         return
+    found = scan_file(path)
+    refuse_code(found)
     try:
-        body.load_weights(path)
+        body.load_weights(path)  # numbers alone: no loader of networks
     except (ValueError, OSError, KeyError):
-        _copy(body, open_model(Loading(path)), path)
+        if not found.config:
+            raise FatalError(f"--weights {path}: is another backbone's") from None
+        _copy(body, _weights_of(path), path)
 
 
-def _copy(body: Any, whole: Any, path: Path) -> None:
-    theirs = {layer.name: layer.get_weights() for layer in whole.layers}
+def _weights_of(path: Path) -> Weights:
+    """The arrays of a whole model's layers, by the child process, which opens it."""
+    with files.scratch_folder() as scratch, Workshop(scratch, progress=False) as workshop:
+        held = scratch / "weights.npz"
+        request = Loading(path).request() | {"out": str(held)}
+        counts = workshop.ask("weights", f"opening {path.name}", request)["layers"]
+        with np.load(held, allow_pickle=False) as arrays:
+            return {
+                name: [arrays[f"{number}.{place}"] for place in range(count)]
+                for number, (name, count) in enumerate(counts.items())
+            }
+
+
+def _copy(body: Any, theirs: Weights, path: Path) -> None:
     for layer in (layer for layer in body.layers if layer.weights):
         values = theirs.get(layer.name, [])
         if [value.shape for value in values] != [tuple(ours.shape) for ours in layer.weights]:

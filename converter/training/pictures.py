@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from converter import data
 from converter.data import Photos, Pixels, Rows
+from converter.listing import Listing, described
 from converter.progress import bar
 from converter.training import near
 from converter.training.options import TrainOptions
@@ -43,6 +44,8 @@ class Sets:
     """Files that are no pictures."""
     near: int
     """Training pictures left out because validation or test have nearly the same."""
+    left_out: tuple[str, ...] = ()
+    """Files that are not among the pictures, counted and named by reason."""
 
 
 def load(source: Path, options: TrainOptions, scratch: Path) -> Sets:
@@ -50,14 +53,14 @@ def load(source: Path, options: TrainOptions, scratch: Path) -> Sets:
     found = data.find(source, options.labels)
     if len(found.labels) < 2:
         raise FatalError(f"--data {source}: needs a folder per class, two or more, or a list file")
-    everything = _read(found, options, scratch / "data")
+    uses = _uses(found, options)
+    everything = _read(uses.pop("training"), options, scratch / "data")
     rest, skipped = _part(everything), list(everything.skipped)
     parts: dict[str, Part] = {}
-    for name, given in (("validation", options.validation), ("test", options.test)):
-        if given is not None:
-            photos = _read(data.find(given, found.labels), options, scratch / name)
-            parts[name] = _part(photos)
-            skipped += photos.skipped
+    for name, listing in uses.items():
+        photos = _read(listing, options, scratch / name)
+        parts[name] = _part(photos)
+        skipped += photos.skipped
     hashes = _hashes(rest, options)
     for name in ("test", "validation"):
         if name not in parts:
@@ -80,10 +83,25 @@ def load(source: Path, options: TrainOptions, scratch: Path) -> Sets:
         parts["test"],
         tuple(skipped),
         int(double.sum()),
+        tuple(described(found.left_out)),
     )
 
 
-def _read(found: data.Listing, options: TrainOptions, scratch: Path) -> Photos:
+def _uses(found: Listing, options: TrainOptions) -> dict[str, Listing]:
+    """The pictures of each use that are given: by an option, or by train/ val/ test/ folders."""
+    uses = {"training": found.of("train") if "train" in found.parts else found}
+    for name, part, given in (
+        ("validation", "val", options.validation),
+        ("test", "test", options.test),
+    ):
+        if given is not None:
+            uses[name] = data.find(given, found.labels).measuring
+        elif part in found.parts and "train" in found.parts:
+            uses[name] = found.of(part)
+    return uses
+
+
+def _read(found: Listing, options: TrainOptions, scratch: Path) -> Photos:
     scratch.mkdir()
     contract = InputContract(width=options.size, height=options.size)
     return data.read(found, contract, scratch, options.progress)

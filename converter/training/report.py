@@ -38,6 +38,7 @@ def facts(sets: Sets, scores: Scores, course: Course, options: TrainOptions) -> 
             "test": len(truth),
             "near_duplicates_left_out": sets.near,
             "skipped": list(sets.skipped),
+            "left_out": list(sets.left_out),
         },
         "accuracy": accuracy(scores, truth),
         "interval": list(wilson(right, len(truth))),
@@ -79,7 +80,7 @@ def lines(report: dict[str, Any]) -> list[str]:
         )
     if counts["skipped"]:
         found.append(f"skipped    {len(counts['skipped'])}: {', '.join(counts['skipped'][:5])}")
-    return found
+    return found + [f"left out   {text}" for text in counts["left_out"]]
 
 
 def as_html(report: dict[str, Any], test: Part, heats: Sequence[Heat]) -> bytes:

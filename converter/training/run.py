@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from converter import files
+from converter import files, ours
 from converter.explain import Heat
-from converter.gradcam import grad_cam
+from converter.gradcam import Answers, grad_cam
 from converter.training.fit import fit
 from converter.training.networks import network
 from converter.training.options import TrainOptions
@@ -33,7 +33,8 @@ def train(data: Path, out: Path, options: TrainOptions | None = None) -> Trained
     Raises FatalError where the data or an option cannot be used.
     """
     options = options or TrainOptions()
-    files.check_writable(out)
+    weights = Path(options.weights)
+    ours.check_training(out, data, options.validation, options.test, weights)
     with files.scratch_folder() as scratch:
         sets = load(data, options, scratch)
         import keras
@@ -48,7 +49,7 @@ def train(data: Path, out: Path, options: TrainOptions | None = None) -> Trained
         keras.Model(classifier.inputs, classifier.outputs, name="classifier").save(written)
         files.write_whole(out, written.read_bytes())
     report = facts(sets, np.asarray(scores, np.float32), course, options)
-    report["model"] = out.name
+    report |= {"model": out.name, "model_sha256": files.sha256_of(out)}
     page = out.with_suffix(".train.html")
     files.write_whole(out.with_suffix(".train.json"), json.dumps(report, indent=1).encode())
     files.write_whole(page, as_html(report, sets.test, _heats(classifier, sets, report)))
@@ -62,4 +63,4 @@ def _heats(classifier: Any, sets: Sets, report: dict[str, Any]) -> Sequence[Heat
         return []
     pixels = sets.test.pixels[[one["row"] for one in mistakes]].astype(np.float32)
     answers = np.array([sets.labels.index(one["answer"]) for one in mistakes])
-    return list(grad_cam(classifier, pixels, answers))
+    return list(grad_cam(classifier, pixels, answers, Answers(len(sets.labels))))

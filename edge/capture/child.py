@@ -4,17 +4,19 @@ import json
 import os
 import sys
 import time
-import traceback
 from collections.abc import Iterator
-from pathlib import Path
 from threading import Lock, Thread
 from typing import BinaryIO
 
+from edge.capture.trouble import in_words
 from edge.capture.wire import SLOTS, Arrived, Failed, Picture, Request, Slots, say
 from edge.errors import FatalError, HedgerowError, TransientError
+from edge.text import shown
 
 EARLY = 0.25
 """Share of the interval by which a frame may come before it is due."""
+LINE = 500
+"""Letters of a reason: what libraries and servers say is in it."""
 TORN = 5
 """So many undecodable pictures in a row are a camera that does not work."""
 
@@ -33,11 +35,10 @@ def main(memory: int) -> None:
     except HedgerowError as error:
         wait_s = error.wait_s if isinstance(error, TransientError) else 0.0
         message = str(error).removeprefix(f"{request.shown}: ")
-        failed = Failed(f"{request.shown}: {message}", isinstance(error, FatalError), wait_s)
+        line = shown(f"{request.shown}: {message}", LINE)
+        failed = Failed(line, isinstance(error, FatalError), wait_s)
     except Exception as error:  # noqa: BLE001  its text may hold the address with the password
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        place = f"{Path(where.filename).name}:{where.lineno}"
-        failed = Failed(f"{request.shown}: unexpected {type(error).__name__} in {place}")
+        failed = Failed(f"{request.shown}: {in_words(error)}")
     try:
         lines.write(say(failed))
     finally:

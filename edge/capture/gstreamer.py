@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from edge.address import hidden
+from edge.capture.trouble import not_so
 from edge.capture.wire import Layout, Picture, Request
 from edge.errors import FatalError, TransientError
 from edge.types import Image
@@ -27,7 +29,8 @@ ALLOWED = (
 
 
 def gstreamer(request: Request) -> Iterator[Picture]:
-    """Raises FatalError for a pipeline that cannot be built or has a sink of its own."""
+    """Raises FatalError for a pipeline that has a sink of its own; TransientError for one that
+    cannot be built: what it names may be installed or plugged in later."""
     gst = _library(request.shown)
     pipeline = _pipeline(gst, request)
     sink = pipeline.get_by_name("hedgerow")
@@ -49,8 +52,8 @@ def _library(shown: str) -> Any:
         gi.require_version("Gst", "1.0")
         gst = importlib.import_module("gi.repository.Gst")
     except (ImportError, ValueError):
-        raise FatalError(
-            f"{shown}: needs GStreamer for Python: apt install python3-gi gir1.2-gstreamer-1.0"
+        raise not_so(
+            shown, "needs GStreamer for Python: apt install python3-gi gir1.2-gstreamer-1.0"
         ) from None
     gst.init(None)
     return gst
@@ -61,7 +64,7 @@ def _pipeline(gst: Any, request: Request) -> Any:
     try:
         pipeline = gst.parse_launch(f"{request.address} ! {TAIL}")
     except glib.Error as error:
-        raise FatalError(f"{request.shown}: {error.message}") from None
+        raise not_so(request.shown, hidden(error.message)) from None
     elements = pipeline.iterate_recurse()
     while (step := elements.next())[0] == gst.IteratorResult.OK:
         factory = step[1].get_factory()
@@ -82,7 +85,7 @@ def _why(gst: Any, pipeline: Any, request: Request) -> str:
         return f"has sent nothing for {request.timeout_s:g} s"
     if message.type == gst.MessageType.EOS:
         return "has ended"
-    return str(message.parse_error()[0].message)
+    return hidden(message.parse_error()[0].message)
 
 
 def _pixels(gst: Any, sample: Any) -> tuple[Image, Layout]:

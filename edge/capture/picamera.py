@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from edge.address import hidden
+from edge.capture.trouble import not_so
 from edge.capture.wire import Layout, Picture, Request
-from edge.errors import FatalError, TransientError
+from edge.errors import TransientError
 from edge.types import Image
 
 WIDTH = 640
@@ -21,8 +23,8 @@ WIDTH = 640
 def picamera(request: Request) -> Iterator[Picture]:
     """`stream = "main"`: RGB888, which is B,G,R in memory; `"lores"`: planar YUV 4:2:0.
 
-    Raises FatalError where picamera2 is not installed or the settings are refused, TransientError
-    where there is no such camera (yet).
+    Raises TransientError where picamera2 is not installed, where the settings are refused, and
+    where there is no such camera (yet): this machine and its camera may change.
     """
     library = _library(request.shown)
     number = int(request.address)
@@ -48,8 +50,8 @@ def _library(shown: str) -> Any:
     try:
         return importlib.import_module("picamera2")
     except ImportError:
-        raise FatalError(
-            f"{shown}: needs picamera2: sudo apt install python3-picamera2 (a Raspberry Pi has it)"
+        raise not_so(
+            shown, "needs picamera2: sudo apt install python3-picamera2 (a Raspberry Pi has it)"
         ) from None
 
 
@@ -74,7 +76,9 @@ def _configure(camera: Any, size: tuple[int, int], lores: bool, request: Request
             camera.create_video_configuration(**streams, controls=_controls(camera, request))
         )
     except (RuntimeError, ValueError, KeyError) as error:
-        raise FatalError(f"{request.shown}: the camera refuses its settings: {error}") from None
+        raise not_so(
+            request.shown, f"the camera refuses its settings: {hidden(str(error))}"
+        ) from None
 
 
 def _controls(camera: Any, request: Request) -> dict[str, Any]:
@@ -95,7 +99,7 @@ def _controls(camera: Any, request: Request) -> dict[str, Any]:
         asked |= {"AfMode": 0, "LensPosition": 1 / focus} if focus else {"AfMode": 2}
     missing = [name for name in asked if name not in camera.camera_controls]
     if missing:
-        raise FatalError(f"{request.shown}: this camera has no control {', '.join(missing)}")
+        raise not_so(request.shown, f"this camera has no control {', '.join(missing)}")
     return asked
 
 

@@ -1,128 +1,99 @@
 """HTTP cameras -> frames: an endless multipart of JPEGs (MJPEG), or a still picture polled."""
 
 import http.client
+import re
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from functools import partial
-from typing import BinaryIO
-from urllib.parse import unquote, urlsplit, urlunsplit
+
+import numpy as np
 
 from edge.capture.jpeg import from_jpeg
-from edge.capture.trouble import in_words, locked_out
-from edge.capture.wire import Picture, Request
+from edge.capture.multipart import CHUNK, EOI, LARGEST_BYTES, mended, parts
+from edge.capture.trouble import in_words
+from edge.capture.visit import Answer, Visitor
+from edge.capture.wire import Layout, Picture, Request
 from edge.errors import TransientError
+from edge.types import Image
 
 POLL_S = 1.0
 """Between two stills, where no fps is set."""
-LARGEST_BYTES = 50_000_000
-"""Of one picture."""
-CHUNK = 65_536
+HTML = 200
+"""Bytes in which a web page shows that it is one."""
+NEXT = re.compile(rb"\xff\xd9[\r\n\0]{0,16}(\xff\xd8\xff)")
+"""One JPEG's end and the next one's beginning."""
+LONGEST_NEXT = 21
+GREY = 128
+"""What a JPEG decoder paints where the data end too early."""
 
 
-def web(request: Request) -> Iterator[Picture]:
+def web(request: Request) -> Generator[Picture, None, None]:
     """Raises TransientError with what to do; never with the address, which may hold a password."""
-    opener, url = _opener(request.address)
+    visitor = Visitor(request)
+    answered = False
     try:
         while True:
             began_s = time.monotonic()
-            with opener.open(url, timeout=request.timeout_s) as answer:
-                if answer.headers.get_content_maintype() == "multipart":
-                    for data in parts(answer, answer.headers.get_param("boundary")):
-                        yield partial(from_jpeg, data, request)
-                    raise TransientError(f"{request.shown}: the server has ended the stream")
-                yield partial(from_jpeg, _whole(answer, request), request)
+            with visitor.visit() as answer:
+                answered = True
+                for data in _pictures(answer, request):
+                    yield partial(_pixels, data, request)
             pause_s = 1.0 / request.fps if request.fps else POLL_S
             time.sleep(max(0.0, began_s + pause_s - time.monotonic()))
-    except urllib.error.HTTPError as error:
-        with error:
-            raise _refused(error, request.shown) from None
     except TimeoutError:
-        raise TransientError(
-            f"{request.shown}: has sent nothing for {request.timeout_s:g} s"
-        ) from None
+        silent = f"has sent nothing for {request.timeout_s:g} s" if answered else "does not answer"
+        raise TransientError(f"{request.shown}: {silent}") from None
     except (OSError, http.client.HTTPException) as error:
-        reason = getattr(error, "reason", error)
-        if isinstance(reason, TimeoutError):
-            raise TransientError(f"{request.shown}: does not answer") from None
-        raise TransientError(f"{request.shown}: {in_words(reason)}") from None
+        raise TransientError(f"{request.shown}: {in_words(error)}") from None
 
 
-def parts(stream: BinaryIO, boundary: object) -> Iterator[bytes]:
-    """The bodies of multipart/x-mixed-replace, by Content-Length or up to the next boundary.
+def _pictures(answer: Answer, request: Request) -> Iterator[bytes]:
+    """Of one visit. A stream that ends after one picture is a still, and asked for again."""
+    if not answer.multipart:
+        yield from _stills(answer, request)
+        return
+    count, last_s = 0, time.monotonic()
+    for data in parts(answer.stream, answer.boundary):
+        now_s = time.monotonic()
+        if data.strip(b"\0\r\n"):
+            count, last_s = count + 1, now_s
+            yield data
+        elif now_s - last_s > request.timeout_s:
+            raise TransientError(f"{request.shown}: sends empty pictures")
+    if count != 1:
+        raise TransientError(f"{request.shown}: the server has ended the stream")
 
-    RFC 2046, section 5.1; cameras differ in whether the dashes are part of the boundary they name.
-    Raises TransientError for a part over LARGEST_BYTES.
+
+def _stills(answer: Answer, request: Request) -> Iterator[bytes]:
+    """All there is: one picture, or one after another where the server tells no length.
+
+    Where it says that there is more to come, what is there.
     """
-    marker = b"--" + str(boundary or "").strip('"').encode("latin-1", "replace").lstrip(b"-")
-    while True:
-        line = stream.readline(CHUNK)
-        if not line:
-            return
-        if not line.strip().startswith(marker.rstrip(b"-") or b"--"):
-            continue
-        length = None
-        while header := stream.readline(CHUNK).strip():
-            name, _, value = header.partition(b":")
-            if name.strip().lower() == b"content-length" and value.strip().isdigit():
-                length = int(value)
-        if length is None:
-            yield from _up_to(stream, marker)
-            return
-        if length > LARGEST_BYTES:
-            raise TransientError(f"a picture of {length} bytes is too large")
-        data = stream.read(length)
-        if len(data) < length:
-            return
-        yield data
+    data = bytearray()
+    try:
+        while came := answer.stream.read1(CHUNK):
+            new = max(0, len(data) - LONGEST_NEXT)
+            data += came
+            while not answer.sized and (found := NEXT.search(data, new)):
+                yield bytes(data[: found.start(1)])
+                del data[: found.start(1)]
+                new = 0
+            if len(data) > LARGEST_BYTES:
+                raise TransientError(f"{request.shown}: a picture of over {LARGEST_BYTES} bytes")
+    except TimeoutError:
+        if EOI not in data:
+            raise
+    yield bytes(data)
 
 
-def _up_to(stream: BinaryIO, marker: bytes) -> Iterator[bytes]:
-    """Bodies of a server that tells no lengths."""
-    body = b""
-    while line := stream.readline(CHUNK):
-        if line.startswith(marker):
-            yield body.removesuffix(b"\r\n")
-            body = b""
-            while stream.readline(CHUNK).strip():
-                pass
-        elif len(body) > LARGEST_BYTES:
-            raise TransientError(f"a picture of over {LARGEST_BYTES} bytes is too large")
-        else:
-            body += line
-
-
-def _opener(address: str) -> tuple[urllib.request.OpenerDirector, str]:
-    """The URL without credentials, and an opener that has them: Basic and Digest, no proxy, no
-    other scheme, whatever a redirection says."""
-    url = urlsplit(address)
-    bare = urlunsplit(url._replace(netloc=url.netloc.rpartition("@")[2]))
-    known = urllib.request.HTTPPasswordMgrWithDefaultRealm()
-    if url.username is not None:
-        known.add_password(None, bare, unquote(url.username), unquote(url.password or ""))
-    director = urllib.request.OpenerDirector()
-    for handler in (
-        urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(),
-        urllib.request.HTTPErrorProcessor(),
-        urllib.request.HTTPDefaultErrorHandler(),
-        urllib.request.HTTPRedirectHandler(),
-        urllib.request.HTTPBasicAuthHandler(known),
-        urllib.request.HTTPDigestAuthHandler(known),
-    ):
-        director.add_handler(handler)
-    return director, bare
-
-
-def _refused(error: urllib.error.HTTPError, shown: str) -> TransientError:
-    if error.code in (401, 403):
-        return locked_out(shown)
-    return TransientError(f"{shown}: answers with HTTP status {error.code}")
-
-
-def _whole(answer: http.client.HTTPResponse, request: Request) -> bytes:
-    data = answer.read(LARGEST_BYTES + 1)
-    if len(data) > LARGEST_BYTES:
-        raise TransientError(f"{request.shown}: a picture of over {LARGEST_BYTES} bytes")
-    return data
+def _pixels(data: bytes, request: Request) -> tuple[Image, Layout]:
+    """Raises TransientError for what is no picture, or less than one."""
+    if data[:HTML].lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
+        raise TransientError(
+            f"{request.shown}: sends a web page, not a picture: is the path right?"
+        )
+    data, ended = mended(data)
+    image, layout = from_jpeg(data, request)
+    if not ended and np.abs(image[-8:, -8:].astype(int) - GREY).max() <= 1:
+        raise TransientError(f"{request.shown}: sends pictures that are cut off")
+    return image, layout

@@ -45,7 +45,7 @@ class Request:
     """What a camera's process is asked for."""
 
     scheme: Literal["rtsp", "http", "v4l2", "picamera", "gst"]
-    address: str
+    address: str = field(repr=False)
     """URL with credentials, device, camera number or pipeline: never to be shown."""
     shown: str
     """The source's URI as errors and logs show it."""
@@ -56,6 +56,8 @@ class Request:
     timeout_s: float
     """How long a server may say nothing."""
     udp: bool = False
+    trust: str = ""
+    """A certificate file, or a fingerprint, that the server is to have; empty: the authorities'."""
     options: dict[str, Any] = field(default_factory=dict)
     """The camera's own, as its table in edge.toml says them."""
 

@@ -10,6 +10,7 @@ from pydantic import Field, TypeAdapter
 from edge.errors import FatalError
 from edge.head import OutputContract, Part, Share, Task
 from edge.model import SCHEMA, Contract, InputContract
+from edge.text import read
 
 CATALOG = Path(__file__).with_name("catalog.toml")
 MOST_BYTES = 64 << 20
@@ -99,7 +100,7 @@ class Entry(Part):
 
 def entries() -> dict[str, Entry]:
     """The catalogue that comes with the package, by name."""
-    return TypeAdapter(dict[Name, Entry]).validate_python(tomllib.loads(CATALOG.read_text()))
+    return TypeAdapter(dict[Name, Entry]).validate_python(tomllib.loads(read(CATALOG)))
 
 
 def find(name: str) -> Entry:

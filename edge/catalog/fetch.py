@@ -26,6 +26,8 @@ class Wanted:
     folder: Path
     mirror: str | None = None
     """An http(s) address or a folder that has the files under their upstream names."""
+    force: bool = False
+    """Whether a file that is there is overwritten."""
 
     @property
     def out(self) -> Path:
@@ -39,6 +41,11 @@ def fetch(wanted: Wanted, advance: Advance) -> Path:
     `advance` is told how many bytes are there. What has come before a cut stays beside it, in a
     file that ends in .part. Raises FatalError, TransientError.
     """
+    if not wanted.force and os.path.lexists(wanted.out):
+        raise FatalError(
+            f"{wanted.out}: is there already, and is not this model as the catalogue has it: move "
+            "it away, or give --force"
+        )
     part = wanted.folder / f"{wanted.out.name}.{wanted.entry.model.sha256[:8]}.part"
     try:
         wanted.folder.mkdir(parents=True, exist_ok=True)

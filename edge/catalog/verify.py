@@ -25,9 +25,11 @@ def verify(path: Path) -> str:
     try:
         right = entry.contract(name, model.appended(path, path.read_bytes()).files)
     except FatalError as error:
-        raise FatalError(f"{path}: is {name}, but {error}; fetch it again") from None
+        raise FatalError(f"{path}: is {name}, but {error}; fetch it again with --force") from None
     if loaded.contract != right:
-        raise FatalError(f"{path}: is {name}, but its contract was changed; fetch it again")
+        raise FatalError(
+            f"{path}: is {name}, but its contract was changed; fetch it again with --force"
+        )
     return name
 
 

@@ -7,12 +7,16 @@ import click
 
 @click.command()
 @click.option(
-    "--config", required=True, type=click.Path(path_type=Path), help="The edge.toml to look at."
+    "--config",
+    required=True,
+    type=click.Path(path_type=Path, readable=False),
+    help="The edge.toml to look at.",
 )
 def check(config: Path) -> None:
     """Read a configuration and its model as `edge run` would, and touch no hardware.
 
-    Exit status 78, and one line that names file, key and value, where something is wrong.
+    Exit status 78 if something is wrong: one line for each problem, with its line in the file, its
+    key and what to write.
     """
     from edge import config as configuration
     from edge.daemon.check import examine

@@ -46,7 +46,7 @@ def demo(model: Path, source: str) -> None:
     command += ["--broker", f"embedded:{port}"]
     logging.getLogger("edge.feed").setLevel(logging.ERROR)  # the broker goes with the daemon
     seen = _Seen()
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as errors:
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
         daemon = subprocess.Popen(command, stderr=errors)  # noqa: S603
         try:
             _read(port, daemon, seen)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,7 +20,10 @@ INSTALLED = Path("/etc/hedgerow/edge.toml")
 
 @click.command()
 @click.option(
-    "--config", "config_path", type=click.Path(path_type=Path), help="Check all that it uses."
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path, readable=False),
+    help="Check all that it uses.",
 )
 @click.option("--model", type=click.Path(path_type=Path), help="Try the delegates with it.")
 @click.option("--delegate", "delegates", multiple=True, help="Look at this one too. Repeatable.")
@@ -37,7 +41,7 @@ def doctor(
     from edge.daemon.checkup import check_up
     from edge.errors import FatalError
 
-    if config_path is None and model is None and INSTALLED.exists():
+    if config_path is None and model is None and os.access(INSTALLED, os.F_OK):
         config_path = INSTALLED
     made = config.load(config_path)
     model = model or made.model.path
@@ -113,7 +117,12 @@ def _in_a_child(name: str, path: Path) -> tuple[str, bool]:
     command = [sys.executable, "-m", "edge", "doctor", "--model", str(path), "--only", name]
     try:
         done = subprocess.run(  # noqa: S603
-            command, capture_output=True, text=True, timeout=180, check=False
+            command,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=180,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         return "refused: it hangs", False

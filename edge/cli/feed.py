@@ -25,6 +25,7 @@ def lint(device: str, seconds: float, **flags: Any) -> None:
     from edge import config
     from edge.feed.lint import Lint
     from edge.feed.reader import Reader
+    from edge.text import shown
 
     found = 0
     checker = Lint()
@@ -35,9 +36,9 @@ def lint(device: str, seconds: float, **flags: Any) -> None:
                 for problem in checker.check(received):
                     found += 1
                     where = "/".join(filter(None, (received.device, received.source)))
-                    click.echo(f"{where}/{received.kind}: {problem}")
+                    click.echo(shown(f"{where}/{received.kind}: {problem}"))
                 if time.monotonic() > until_s:
                     break
-    said = ", ".join(f"{kind} {n}" for kind, n in sorted(checker.checked.items()))
+    said = shown(", ".join(f"{kind} {n}" for kind, n in sorted(checker.checked.items())), 1000)
     click.echo(f"{sum(checker.checked.values())} messages ({said or 'none'}), {found} problems")
     sys.exit(1 if found or not checker.checked else 0)

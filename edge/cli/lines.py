@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from edge.feed.reader import Received
+from edge.text import shown
 
 COLORS = {"start": "green", "update": "cyan", "end": "yellow", "online": "green", "offline": "red"}
 
@@ -14,28 +15,31 @@ def content(received: Received) -> dict[str, Any]:
     """The payload's JSON object; empty where it is none."""
     try:
         value = json.loads(received.payload)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 
 
 def line(received: Received) -> str | None:
-    """One line for an event or a change of availability; None for anything else."""
-    where = f"{received.device}/{received.source}".rstrip("/")
+    """One line for an event or a change of availability; None for anything else.
+
+    Anybody may publish there: nothing in it forges a line or moves the cursor.
+    """
+    where = shown(f"{received.device}/{received.source}".rstrip("/"))
     match received.kind:
         case "event":
             event = content(received)
-            kind = str(event.get("event_type", "?"))
-            clock = str(event.get("time", ""))[11:23]
-            text = f"{clock}  {where}  {_color(kind)} {event.get('label', '?')}"
-            text += f" {event.get('score', 0):.2f}"
+            kind = _word(event, "event_type")
+            clock = _word(event, "time")[11:23]
+            text = f"{clock}  {where}  {_color(kind)} {_word(event, 'label')}"
+            text += f" {_number(event, 'score'):.2f}"
             if event.get("place"):
-                text += f" {event.get('change')} {event['place']}"
+                text += f" {_word(event, 'change')} {_word(event, 'place')}"
             if kind == "end":
-                text += f" after {event.get('duration_s', 0):.1f} s"
+                text += f" after {_number(event, 'duration_s'):.1f} s"
             return text
         case "availability":
-            return f"{'':12}  {where}  {_color(received.payload)}"
+            return f"{'':12}  {where}  {_color(shown(received.payload))}"
         case _:
             return None
 
@@ -46,7 +50,7 @@ def states(latest: dict[str, dict[str, Any]]) -> str:
     for name, state in sorted(latest.items()):
         where = _seen(name, state)
         if state.get("label"):
-            parts.append(click.style(f"{where}: {state['label']}", fg="green", bold=True))
+            parts.append(click.style(f"{where}: {_word(state, 'label')}", fg="green", bold=True))
         else:
             parts.append(click.style(f"{where}: nothing", dim=True))
     return "  ".join(parts)
@@ -56,10 +60,11 @@ def table(latest: dict[str, dict[str, Any]]) -> str:
     """The latest state payload of every source -> one line for each label that holds."""
     rows = [("source", "label", "score", "since")]
     for where, state in sorted(latest.items()):
-        held = state.get("labels") or [{"label": "nothing", "score": None, "since": ""}]
-        for one in held:
-            score = "" if one["score"] is None else f"{one['score']:.2f}"
-            rows.append((_seen(where, state), one["label"], score, one["since"]))
+        held = state.get("labels")
+        told = [one for one in held if isinstance(one, dict)] if isinstance(held, list) else []
+        for one in told or [{"label": "nothing", "since": ""}]:
+            score = "" if one.get("score") is None else f"{_number(one, 'score'):.2f}"
+            rows.append((_seen(where, state), _word(one, "label"), score, _word(one, "since")))
     widths = [max(len(row[n]) for row in rows) for n in range(4)]
     padded = ("  ".join(cell.ljust(widths[n]) for n, cell in enumerate(row)) for row in rows)
     return "\n".join(line.rstrip() for line in padded)
@@ -68,8 +73,18 @@ def table(latest: dict[str, dict[str, Any]]) -> str:
 def _seen(where: str, state: dict[str, Any]) -> str:
     """The source, with what is wrong with its view."""
     view = state.get("view") or "ok"
-    return where if view == "ok" else f"{where} ({view})"
+    return shown(where if view == "ok" else f"{where} ({view})")
+
+
+def _word(payload: dict[str, Any], key: str) -> str:
+    """Text of the feed, which anybody may have written, on one line of the terminal."""
+    return shown(str(payload.get(key, "?")))
+
+
+def _number(payload: dict[str, Any], key: str) -> float:
+    value = payload.get(key)
+    return float(value) if isinstance(value, int | float) and abs(value) < 1e9 else 0.0
 
 
 def _color(word: str) -> str:
-    return click.style(word, fg=COLORS.get(word))
+    return click.style(shown(word, 40), fg=COLORS.get(word))

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from edge import config
+from edge.address import read
 from edge.daemon import scene
 from edge.decode import open_decode
 from edge.errors import FatalError
 from edge.model import Model, load
-from edge.pipeline import Pipeline
+from edge.pipeline import Look, Pipeline
 from edge.preprocess import Preprocess
 from edge.runtime.litert import interpreter_name
 from edge.runtime.runtime import Limits, Runtime, open_runtime
@@ -108,7 +109,8 @@ class Bench:
             if time.monotonic() >= until_s:
                 source.stop()
         if len(seen) <= WARM_UP:
-            raise FatalError(f"source {self.source}: gives {len(seen)} frames; too few to measure")
+            shown = read(self.source or "").shown
+            raise FatalError(f"source {shown}: gives {len(seen)} frames; too few to measure")
         return seen[WARM_UP:]
 
     def _source(self, pictures: list[Image]) -> Source:
@@ -122,13 +124,13 @@ def pipeline(loaded: Model, runtime: Runtime, source: Source) -> Pipeline:
     """As the daemon wires it."""
     contract = loaded.contract
     made = config.Config(source={"bench": config.SourceConfig(uri="demo:")})
-    return Pipeline(
-        source,
+    look = Look(
         Preprocess(contract.input, runtime.input),
         runtime,
         open_decode(contract, runtime.outputs),
         scene.events(contract, scene.Scene("bench", made, scene.book(contract, made)), count(1)),
     )
+    return Pipeline(source, look)
 
 
 @dataclass(frozen=True, slots=True)

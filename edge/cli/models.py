@@ -49,7 +49,8 @@ def list_(as_json: bool) -> None:
     metavar="URL|FOLDER",
     help="Where the upstream files lie instead: a mirror, or a folder for devices without network.",
 )
-def fetch(names: tuple[str, ...], out: Path, mirror: str | None) -> None:
+@click.option("--force", is_flag=True, help="Overwrite a NAME.tflite that is another file.")
+def fetch(names: tuple[str, ...], out: Path, mirror: str | None, force: bool) -> None:
     """Fetch models of the catalogue, check size and SHA-256, and give them their contract.
 
     A file appears only when it is whole and right. What was cut goes on where it ended when the
@@ -58,7 +59,7 @@ def fetch(names: tuple[str, ...], out: Path, mirror: str | None) -> None:
     from edge.catalog import Wanted, find
     from edge.catalog import fetch as bring
 
-    for wanted in [Wanted(name, find(name), out, mirror) for name in names]:
+    for wanted in [Wanted(name, find(name), out, mirror, force) for name in names]:
         if _is_there(wanted):
             click.echo(f"{wanted.out}: is there already, verified")
             continue

@@ -8,11 +8,16 @@ from typing import Any
 
 import click
 
+from edge.cli.names import by_name
 from edge.cli.signals import on_signal
 
 
 @click.command()
-@click.option("--config", type=click.Path(path_type=Path), help="edge.toml; flags go before it.")
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path, readable=False),
+    help="edge.toml; flags go before it.",
+)
 @click.option(
     "--source",
     "sources",
@@ -42,7 +47,8 @@ def run(json_lines: bool, verbose: bool, config: Path | None, **flags: Any) -> N
     edge run --source dir:pictures --model model.tflite --json
     edge run --config /etc/hedgerow/edge.toml
 
-    SIGHUP: read the configuration again; a wrong one is refused, and the old one goes on.
+    SIGHUP reloads the configuration and exchanges what changed. An invalid one is rejected and the
+    current one stays in force.
     """
     level = logging.DEBUG if verbose else logging.WARNING if json_lines else logging.INFO
     logging.getLogger().setLevel(level)
@@ -53,16 +59,20 @@ def run(json_lines: bool, verbose: bool, config: Path | None, **flags: Any) -> N
 
     from edge import config as configuration
     from edge.daemon import Daemon
+    from edge.daemon.chore import say_deaths
+    from edge.health import heap
 
+    say_deaths()
+    heap.few_arenas()
     cv2.setNumThreads(1)
     mqtt = not json_lines or config is not None or flags["broker"] is not None
-    flagged = _nested(flags)
+    there = configuration.load(config).source if config is not None else {}
+    flagged = _nested(flags, {name: section.uri for name, section in there.items()})
     daemon = Daemon(configuration.load(config, flagged), json_lines, mqtt)
     if config is not None:
         daemon.reread = lambda: configuration.load(config, flagged)
         on_signal(daemon.reload_asked, signal.SIGHUP)
-    while (summary := daemon.run(stop)) and daemon.successor is not None and not stop.is_set():
-        daemon = daemon.successor
+    summary = daemon.run(stop)
     for number in (signal.SIGTERM, signal.SIGINT):  # all is done: a late one changes nothing
         signal.signal(number, signal.SIG_IGN)
     for name, source in summary.sources.items():
@@ -74,8 +84,8 @@ def run(json_lines: bool, verbose: bool, config: Path | None, **flags: Any) -> N
         )
 
 
-def _nested(flags: dict[str, Any]) -> dict[str, Any]:
-    """The flags that were given, in the nesting of edge.toml."""
+def _nested(flags: dict[str, Any], there: dict[str, str]) -> dict[str, Any]:
+    """The flags that were given, in the nesting of edge.toml, which has the sources `there`."""
     nested: dict[str, Any] = {}
     for key, where in (
         ("device", ("device",)),
@@ -88,21 +98,7 @@ def _nested(flags: dict[str, Any]) -> dict[str, Any]:
             table[where[-1]] = flags[key]
     if flags["observations"]:
         nested["feed"] = {"observations": True}
-    for given in flags["sources"]:
-        name, uri = named(given)
+    for name, uri in by_name(flags["sources"], there).items():
         section = {"uri": uri} | ({"fps": flags["fps"]} if flags["fps"] is not None else {})
         nested.setdefault("source", {})[name] = section
     return nested
-
-
-def named(given: str) -> tuple[str, str]:
-    """`barn=usb:0` -> (barn, usb:0); without a name, one is made from the URI."""
-    import re
-
-    match = re.match(r"([a-z0-9_-]+)=(.+)$", given, re.DOTALL)
-    if match:
-        return match[1], match[2]
-    scheme, _, rest = given.rpartition(":")
-    stem = Path(rest.partition("?")[0]).stem or scheme or "source"
-    name = f"usb-{stem}" if stem.isdecimal() else stem
-    return re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-")[:64] or "source", given

@@ -28,7 +28,12 @@ COLUMNS = (
 @click.option("--ca-file", type=click.Path(path_type=Path), help="For mqtts:// and wss://.")
 @click.option("--source", help="Only this source.")
 @click.option("--label", help="Only events of this label.")
-@click.option("--since", type=int, metavar="SEQ", help="First what the journal has from SEQ on.")
+@click.option(
+    "--since",
+    type=click.IntRange(1, 2**63 - 1),
+    metavar="SEQ",
+    help="Replay events from the journal first, starting at SEQ.",
+)
 @click.option("--states", is_flag=True, help="A table of the states that hold now, and end.")
 @click.option("--json", "json_lines", is_flag=True, help="JSON lines: topic, time, payload.")
 @click.option("--csv", "csv_lines", is_flag=True, help="Events as CSV.")

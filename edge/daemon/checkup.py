@@ -12,6 +12,7 @@ from typing import Literal
 
 from edge.config import Config, MqttConfig, SourceConfig, ThermalConfig, state_dir
 from edge.errors import FatalError, HedgerowError
+from edge.feed.access import SERVICE_PASSWORD, missing_password
 from edge.feed.clock import kernel_synced
 from edge.feed.mqtt import MqttClient
 from edge.health import thermal
@@ -20,7 +21,6 @@ from edge.sources import open_source
 
 SERVICE_USER = "hedgerow"
 SERVICE_DATA = Path("/var/lib/hedgerow")
-SERVICE_PASSWORD = Path("/etc/hedgerow/mqtt-password")
 BROKER_S = 5.0
 FULL_MB, NEARLY_FULL_MB = 100, 500
 """Free disk: below the first the outbox and the system itself are in danger."""
@@ -43,6 +43,8 @@ def check_up(config: Config) -> Iterator[Finding]:
     for name, section in config.source.items():
         yield _camera(name, section)
     yield from _permissions(config)
+    if advice := missing_password(config.mqtt):
+        yield Finding("warning", "password", advice)
     if not config.mqtt.broker.startswith("embedded"):
         yield _broker(config.mqtt)
     yield _clock(kernel_synced())
@@ -85,8 +87,9 @@ def _permissions(config: Config) -> Iterator[Finding]:
         for path in (config.model.path, config.file.path, config.record.folder):
             if path is not None and path.absolute().is_relative_to("/home"):
                 yield Finding("error", "permissions", f"the service does not see {path}: move it")
-    for path in (config.mqtt.password_file, SERVICE_PASSWORD):
-        if path is not None and path.exists() and path.stat().st_mode & stat.S_IROTH:
+    cameras = (section.password_file for section in config.source.values())
+    for path in (config.mqtt.password_file, SERVICE_PASSWORD, *cameras):
+        if path is not None and os.access(path, os.F_OK) and path.stat().st_mode & stat.S_IROTH:
             yield Finding("warning", "permissions", f"anybody may read {path}: chmod 600 {path}")
     folder = config.outbox.folder or _data()
     there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())

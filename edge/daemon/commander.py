@@ -1,7 +1,9 @@
 """Checked commands -> what they do to the workers, the outbox and the configuration."""
 
+import logging
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from edge.daemon.worker import Worker
 from edge.errors import HedgerowError
@@ -10,6 +12,15 @@ from edge.feed import commands
 from edge.feed.commands import Asked, Command, Commands, Thresholds
 from edge.feed.outbox import Outbox
 from edge.feed.payloads import StatusPayload
+from edge.text import shown
+
+log = logging.getLogger(__name__)
+
+STEP_S = 0.05
+"""After so long the daemon's other work comes first, however many commands wait."""
+SWITCH_S = 0.0005
+"""How long one thread may keep the others from running: at Python's own 5 ms, a flood of commands
+would hold up a camera's thread, which gives way dozens of times a frame, by seconds."""
 
 
 class Commander:
@@ -18,13 +29,15 @@ class Commander:
     def __init__(
         self,
         asked: Commands,
-        workers: list[Worker],
-        rules: dict[str, RuleBook],
+        workers: Mapping[str, Worker],
+        rules: Mapping[str, RuleBook],
         outbox: Outbox,
     ) -> None:
-        """`rules` by source: what a threshold changes, while it is in use."""
+        """`rules` by source: what a threshold changes, while it is in use. A reload changes both
+        mappings in place."""
+        sys.setswitchinterval(SWITCH_S)
         self._asked = asked
-        self._workers = {worker.name: worker for worker in workers}
+        self._workers = workers
         self._rules = rules
         self._outbox = outbox
 
@@ -34,12 +47,17 @@ class Commander:
         `reload` raises the HedgerowError that a new configuration runs into.
         """
         anything = False
-        while (asked := self._asked.take()) is not None:
+        until_s = time.monotonic() + STEP_S
+        while time.monotonic() < until_s and (asked := self._asked.take()) is not None:
             anything = True
             try:
                 self._carry_out(asked, asked.command, report, reload)
             except HedgerowError as error:
                 asked.refuse(str(error))
+            except Exception as error:  # noqa: BLE001  no command may end the daemon
+                reason = shown(f"unexpected {type(error).__name__}: {error}")
+                log.error("command %s: %s; please report it", type(asked.command).__name__, reason)
+                asked.refuse(reason)
         return anything
 
     def _carry_out(
@@ -61,6 +79,8 @@ class Commander:
                     worker.snapshot(asked)
             case commands.Replay(from_seq=first, to_seq=last):
                 asked.done(events=self._outbox.replay(first, last))
+            case commands.Cancel():
+                asked.done(events=self._outbox.cancel_replays())
             case commands.Report():
                 asked.done(status=report(), thresholds=self._thresholds())
             case commands.Reload():

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from edge.daemon.chore import unexpected
+from edge.daemon.complaints import Complaints
 from edge.errors import FatalError
 from edge.feed.payloads import SourceStatus, StatusPayload
 
@@ -24,8 +26,12 @@ def serve(port: int, report: Callable[[], StatusPayload]) -> Iterator[None]:
 
     class Status(Collector):
         def collect(self) -> Iterator["Metric"]:
-            return metrics(report())
+            try:
+                yield from list(metrics(report()))
+            except Exception as error:  # noqa: BLE001  the server would print a traceback
+                complaints.fails(unexpected(error), "this scrape got no figures")
 
+    complaints = Complaints("health.metrics_port")
     registry = CollectorRegistry(auto_describe=False)
     try:
         server, thread = start_http_server(port, LOOPBACK, registry)

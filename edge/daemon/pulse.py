@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from edge.feed.outbox import Outbox
 from edge.runtime.runtime import Runtime
@@ -31,8 +31,12 @@ class Stages:
     """Capture of each source, inference, feed."""
 
     def __init__(
-        self, sources: Mapping[str, Pulse], runtime: Runtime, outbox: Outbox | None
+        self,
+        sources: Callable[[], Mapping[str, Pulse]],
+        runtime: Runtime,
+        outbox: Callable[[], Outbox | None],
     ) -> None:
+        """Sources and outbox are asked for each time: a reload exchanges them."""
         self._sources = sources
         self._runtime = runtime
         self._outbox = outbox
@@ -40,11 +44,12 @@ class Stages:
     def frozen(self, now_s: float, limit_s: float) -> list[str]:
         """The stages that have not moved for longer than that, at time.monotonic()."""
         found = []
-        if self._outbox is not None and now_s - self._outbox.moved_s > limit_s:
+        outbox = self._outbox()
+        if outbox is not None and now_s - outbox.moved_s > limit_s:
             found.append("feed")
         if self._runtime.busy_s(now_s) > limit_s:
             return [*found, "inference"]  # sources that wait for it are not to blame
         if self._runtime.opening:
             return found
-        late = (name for name, pulse in self._sources.items() if pulse.still_s(now_s) > limit_s)
+        late = (name for name, pulse in self._sources().items() if pulse.still_s(now_s) > limit_s)
         return [*found, *(f"capture of {name}" for name in late)]

@@ -31,6 +31,12 @@ class Rota:
         self._due_s = 0.0
         self._awake: dict[str, bool] = {}
 
+    def follow(self, duties: list[tuple[Worker, Schedule]]) -> None:
+        """Look after these from now on; what was said of a worker that stays is not said again."""
+        self._duties = duties
+        self._due_s = 0.0
+        self._awake = {w.name: self._awake[w.name] for w, _ in duties if w.name in self._awake}
+
     def step(self) -> None:
         """Look at the clock, once a second."""
         if not self._duties or time.monotonic() < self._due_s:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from edge.address import read
 from edge.config import Config, SourceConfig
 from edge.errors import FatalError
 from edge.events import EventTracker, ObjectEvents, Profile, Rule, RuleBook
@@ -12,6 +13,7 @@ from edge.model import Contract
 from edge.motion import MotionGate, MotionRule
 from edge.scene import EventsConfig, MotionConfig, RuleConfig, ViewConfig, minutes
 from edge.schedule import Schedule
+from edge.spelling import Spelling
 from edge.summary import Tally
 from edge.track import Tracker, TrackRule
 from edge.view import View, ViewRule
@@ -36,15 +38,25 @@ def book(contract: Contract, config: Config) -> RuleBook:
     A contract that sets no thresholds makes events of all its labels. Raises FatalError where the
     configuration names a label that the model does not have.
     """
-    always = _rules(contract, config.events, config.events.labels, [])
+    spelling = Spelling((*contract.labels, contract.reject.label))
+    table = spelling.table(config.events)
+    always = _rules(contract, table, table.labels, [])
     profiles = []
-    for name, profile in config.profile.items():
+    for name, given in config.profile.items():
+        profile = spelling.table(given)
         _known(contract, tuple(profile.label), f"profile.{name}.label")
-        labels = config.events.labels if profile.labels is None else profile.labels
+        labels = table.labels if profile.labels is None else profile.labels
         over = [profile, profile.label]
-        rules = _rules(contract, config.events, labels, over)
+        rules = _rules(contract, table, labels, over)
         profiles.append(Profile(minutes(profile.from_), minutes(profile.until), rules))
     return RuleBook(always, tuple(profiles), _leave_share(contract), _zone(config))
+
+
+def without_effect(config: Config) -> list[str]:
+    """Labels with rules of their own that never make events."""
+    events, profiles = config.events, config.profile.values()
+    used = {*events.labels, *(label for p in profiles for label in p.labels or ())}
+    return [label for label in events.label if events.labels and label not in used]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +76,8 @@ def events(contract: Contract, scene: Scene, numbers: Iterator[int]) -> EventTra
         if section.zone or section.line:
             raise FatalError(
                 f"source.{source}: zones and lines need a model with task = detect; "
-                f"{contract.name} has task = {contract.task}"
+                f"{contract.name} has task = {contract.task}; to look at a part of the picture, "
+                f"set source.{source}.crop = [x_min, y_min, x_max, y_max]"
             )
         return EventTracker(rules, numbers)
     rule = TrackRule(
@@ -121,6 +134,22 @@ def schedule(config: Config, source: str) -> Schedule | None:
     return Schedule(section, site)
 
 
+def cools_down(rules: RuleBook) -> bool:
+    """Whether the end of a story keeps its label quiet at any time of the day."""
+    return any(rule.cooldown_s > 0 for hour in rules.hours for rule in hour.values())
+
+
+def lives(section: SourceConfig) -> bool:
+    """Whether a source is a camera or a watched folder, which come back by themselves."""
+    address = read(section.uri)
+    return not of_files(section) or (address.scheme == "dir" and address.rest.endswith("?watch"))
+
+
+def of_files(section: SourceConfig) -> bool:
+    """Whether it is a folder or a video, which may be missing for now."""
+    return read(section.uri).scheme in ("dir", "file")
+
+
 def keeps_hours(source: str, section: SourceConfig, live: bool) -> None:
     """Raises FatalError where a recording is given a schedule."""
     if section.schedule is not None and not live:
@@ -129,11 +158,14 @@ def keeps_hours(source: str, section: SourceConfig, live: bool) -> None:
 
 def places(contract: Contract, source: str, section: SourceConfig) -> Places:
     """A source's zones and lines. Raises FatalError for labels that the model does not have."""
-    for kind, tables in (("zone", section.zone), ("line", section.line)):
+    spelled = Spelling(contract.labels).table
+    zones_of = {name: spelled(zone) for name, zone in section.zone.items()}
+    lines_of = {name: spelled(line) for name, line in section.line.items()}
+    for kind, tables in (("zone", zones_of), ("line", lines_of)):
         for name, table in tables.items():
             _known(contract, table.labels, f"source.{source}.{kind}.{name}.labels")
-    zones = [Zone(name=name, **dict(zone)) for name, zone in section.zone.items()]
-    lines = [Line(name=name, **dict(line)) for name, line in section.line.items()]
+    zones = [Zone(name=name, **dict(zone)) for name, zone in zones_of.items()]
+    lines = [Line(name=name, **dict(line)) for name, line in lines_of.items()]
     return Places(tuple(zones), tuple(lines))
 
 

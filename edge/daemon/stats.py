@@ -1,15 +1,23 @@
 """What a source did -> the figures of the status."""
 
+import math
 import time
 from collections import deque
 from threading import Lock
+from typing import NamedTuple
 
 from edge.feed.payloads import SourceStatus
 from edge.sources import Source
 from edge.types import Observation, ViewState
 
-RECENT = 600
-"""Observations that the latency's percentiles look back on."""
+RECENT_S = 60.0
+"""What the frame rate and the percentiles look back on."""
+
+
+class _Seen(NamedTuple):
+    at_s: float
+    latency_s: float | None
+    """None where the frame was not inferred."""
 
 
 class SourceStats:
@@ -17,12 +25,14 @@ class SourceStats:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._latencies_s: deque[float] = deque(maxlen=RECENT)
-        self._first_s = 0.0
-        self._last_s = 0.0
+        self._recent: deque[_Seen] = deque()
+        self._dropped = 0
+        self._skipped = 0
         self.frames = 0
         self.events = 0
         self.quiet = 0
+        self.live = True
+        """Of a recording, the figures are those of its own last minute."""
         self.online = False
         self.paused = False
         self.asleep = False
@@ -33,13 +43,17 @@ class SourceStats:
     def observe(self, seen: Observation) -> None:
         """One more observation."""
         with self._lock:
-            self._last_s = time.monotonic()
-            self._first_s = self._first_s or self._last_s
+            now_s = time.monotonic()
             self.frames += 1
             self.events += len(seen.events)
             self.quiet += not seen.looked
-            if seen.looked:
-                self._latencies_s.append(seen.latency_s)
+            self._recent.append(_Seen(now_s, seen.latency_s if seen.looked else None))
+            self._forget(now_s)
+
+    def settle(self, source: Source) -> None:
+        """That source is let go, to be opened anew: its counts stay."""
+        self._dropped += source.dropped
+        self._skipped += source.skipped
 
     @property
     def closed(self) -> bool:
@@ -55,28 +69,30 @@ class SourceStats:
 
     @property
     def fps(self) -> float:
-        """Observations a second, from the first to the latest."""
-        elapsed_s = self._last_s - self._first_s
-        return (self.frames - 1) / elapsed_s if elapsed_s > 0 else 0.0
+        """Observations a second in the last minute."""
+        recent = self._last_minute()
+        if len(recent) < 2:
+            return 0.0
+        elapsed_s = recent[-1].at_s - recent[0].at_s
+        return (len(recent) - 1) / elapsed_s if elapsed_s > 0 else 0.0
 
     def latency_ms(self, percent: int) -> float:
-        """A percentile of the recent latencies, milliseconds; nearest rank."""
-        with self._lock:
-            ordered = sorted(self._latencies_s)
+        """A percentile of the last minute's latencies, milliseconds; nearest rank."""
+        ordered = sorted(s.latency_s for s in self._last_minute() if s.latency_s is not None)
         if not ordered:
             return 0.0
-        return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)] * 1000
+        return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)] * 1000
 
     def status(self, source: Source | None) -> SourceStatus:
         """The figures as the feed shows them."""
         return SourceStatus(
             state="paused" if self.paused else "online" if self.online else "offline",
             reason=self.why,
-            live=source.live if source else True,
+            live=self.live,
             frames=self.frames,
             fps=self.fps,
-            dropped=source.dropped if source else 0,
-            skipped=source.skipped if source else 0,
+            dropped=self._dropped + (source.dropped if source else 0),
+            skipped=self._skipped + (source.skipped if source else 0),
             events=self.events,
             quiet=self.quiet,
             view=self.view if self.online else None,
@@ -85,3 +101,13 @@ class SourceStats:
             latency_ms_p50=self.latency_ms(50),
             latency_ms_p95=self.latency_ms(95),
         )
+
+    def _last_minute(self) -> list[_Seen]:
+        with self._lock:
+            if self.live:
+                self._forget(time.monotonic())
+            return list(self._recent)
+
+    def _forget(self, now_s: float) -> None:
+        while self._recent and self._recent[0].at_s < now_s - RECENT_S:
+            self._recent.popleft()

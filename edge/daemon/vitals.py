@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
 
@@ -25,9 +25,8 @@ BUSY_S = 180.0
 class Vitals:
     """`step` often; `tell` with every status."""
 
-    def __init__(self, config: Config, stages: Stages, paces: Iterable[Pace]) -> None:
-        self._health = config.health
-        self._thermal = config.thermal
+    def __init__(self, config: Config, stages: Stages, paces: Callable[[], list[Pace]]) -> None:
+        self.follow(config)
         self._stages = stages
         self._paces = paces
         self._systemd = Systemd()
@@ -36,6 +35,11 @@ class Vitals:
         self.heat = Heat()
         self.share = 1.0
         """Of the frame rate, that the heat leaves."""
+
+    def follow(self, config: Config) -> None:
+        """From now on."""
+        self._health = config.health
+        self._thermal = config.thermal
 
     def ready(self) -> None:
         """Model and delegate are verified, the sources are started."""
@@ -86,7 +90,7 @@ class Vitals:
         if heat.flags != self.heat.flags:
             log.warning("the firmware says: %s", ", ".join(heat.flags) or "all is well again")
         self.heat, self.share = heat, share
-        for pace in self._paces:
+        for pace in self._paces():
             pace.share = share
 
 

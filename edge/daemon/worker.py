@@ -1,30 +1,29 @@
-"""One source's thread: its pipeline, started again when a live source fails."""
+"""One source's thread: its pipeline, started again when the source fails."""
 
 import logging
 import random
 import time
-from collections import deque
 from collections.abc import Callable
-from threading import Event, Thread
-
-import cv2
+from threading import Event, Lock, Thread
 
 from edge.capture.wire import patience_s
 from edge.config import SourceConfig
 from edge.daemon import scene
+from edge.daemon.chore import unexpected
+from edge.daemon.complaints import Complaints
 from edge.daemon.pulse import Pulse
+from edge.daemon.reporter import Reporter
 from edge.daemon.stats import SourceStats
-from edge.errors import HedgerowError, TransientError
+from edge.errors import FatalError, HedgerowError, TransientError
 from edge.feed.commands import Asked
 from edge.feed.feed import Feed
-from edge.pipeline import Pipeline
-from edge.record import SourceRecorder
+from edge.health.pace import Pace
+from edge.pipeline import Look, Pipeline
+from edge.runtime.runtime import NoDelegateError
 from edge.sources import Source, open_source
 from edge.sources.camera import OPENING_S
 from edge.sources.devices import Known
-from edge.summary import Tally
-from edge.types import Observation
-from edge.view import View
+from edge.text import shown
 
 log = logging.getLogger(__name__)
 
@@ -34,52 +33,78 @@ PAUSE_S = 0.05
 """How soon a paused source notices that it may go on."""
 HEALTHY_S = 60.0
 """A source that delivered for this long starts again with the shortest backoff."""
+LONGEST_REASON = 500
 
 
 class Worker:
     """Runs one source until it ends or is stopped; `error` says why it could not go on."""
 
     def __init__(
-        self, name: str, config: SourceConfig, make: Callable[[Source], Pipeline], feed: Feed
+        self,
+        name: str,
+        config: SourceConfig,
+        make: Callable[[Look | None, bool], Look],
+        feed: Feed,
     ) -> None:
+        """`make` gives what a pipeline looks with: the look before, if any, and whether the source
+        is live."""
         self.name = name
+        self.config = config
         self.stats = SourceStats()
-        self.source: Source | None = None
-        self.error: HedgerowError | BrokenPipeError | None = None
-        self._config = config
-        self._make = make
-        self._feed = feed
         self.stats.asleep = config.schedule is not None  # until the schedule is looked at
-        self._wanted: deque[Asked] = deque()
-        self.tally: Tally | None = None
-        """Counts the frames of the day, where summaries are switched on."""
-        self.publish_s = 900.0
-        """Seconds between two summaries."""
-        self.record: SourceRecorder | None = None
-        """Writes snapshots and clips, where they are switched on."""
+        self.stats.live = scene.lives(config)
+        self.reporter = Reporter(name, self.stats, feed)
         self.pulse = Pulse()
         """When this thread last moved on."""
+        self.pace = Pace()
+        """How much of the frame rate the heat leaves."""
+        self.source: Source | None = None
+        self.error: HedgerowError | BrokenPipeError | None = None
+        self.failing = False
+        """Whether it waits for another try."""
+        self.company: Callable[[], bool] = lambda: False
+        """Whether another source works meanwhile: then a recording that is missing is waited for.
+        Alone, it ends the daemon."""
+        self.on_pause: Callable[[bool], None] = lambda _: None
+        """Called with every pause, before it is answered."""
+        self._make = make
+        self._feed = feed
         self._patience_s = patience_s(config)
-        self.view: View | None = None
-        """Judges whether the camera can see, where that is switched on."""
-        self._published_s = time.monotonic()
         self._stopped = Event()
         self._closing = False
         """Whether this source is closed only for now, by a pause or by its schedule."""
-        self._known = Known()
-        self._complaint = ""
-        """What was logged of a source that fails, until it delivers again."""
+        self._known = Known(name)
+        self._complaints = Complaints(f"source {name}")
+        self._failures = 0
+        self._door = Lock()
+        self._pipeline: Pipeline | None = None
         self.thread = Thread(target=self._run, name=f"source {name}", daemon=True)
 
     def stop(self) -> None:
-        """From any thread: the source ends soon."""
+        """From any thread: the source ends soon, and its stories with it."""
         self._stopped.set()
-        if self.source is not None:
+        with self._door:
+            pipeline = self._pipeline
+        if pipeline is not None:
+            pipeline.stop()
+        elif self.source is not None:
             self.source.stop()
+
+    @property
+    def owes(self) -> bool:
+        """Whether its stories may still be open."""
+        return self._pipeline is not None and self.thread.is_alive()
+
+    def look_anew(self) -> None:
+        """From any thread: the source goes on, and the next frame gets what `make` gives now."""
+        with self._door:
+            if self._pipeline is not None:
+                self._pipeline.look = self._make(self._pipeline.look, self.stats.live)
 
     def pause(self, paused: bool) -> None:
         """From any thread: close the source, or open it again. A recording waits where it is."""
         self.stats.paused = paused
+        self.on_pause(paused)
         if paused:
             self._close()
 
@@ -94,35 +119,29 @@ class Worker:
         """From any thread: its schedule opens the source."""
         self.stats.asleep, self.stats.asleep_until = False, None
 
+    def snapshot(self, asked: Asked) -> None:
+        """From any thread: publish the next frame, and answer."""
+        if self.stats.online:
+            self.reporter.wants(asked)
+        else:
+            asked.refuse(f"source {self.name} delivers no frames now: {self.stats.why}")
+
     def _close(self) -> None:
         """Until it may be open again."""
         if self.source is not None and self.source.live:
             self._closing = True
             self.source.stop()
 
-    def snapshot(self, asked: Asked) -> None:
-        """From any thread: publish the next frame, and answer."""
-        if self.stats.online:
-            self._wanted.append(asked)
-        else:
-            asked.refuse(f"source {self.name} delivers no frames now: {self.stats.why}")
-
     def _run(self) -> None:
         try:
             self._supervise()
         except (HedgerowError, BrokenPipeError) as error:
             self.error = error
-        except Exception as error:  # unseen, it would leave a daemon that does nothing
-            log.debug("source %s", self.name, exc_info=True)
-            self.error = TransientError(
-                f"source {self.name}: unexpected {type(error).__name__}: {error}; "
-                "please report it with the output of --verbose"
-            )
         self.pulse.end()
         self._stopped.set()
 
     def _supervise(self) -> None:
-        failures = 0
+        """Raises what ends this source for good."""
         while not self._stopped.is_set():
             self.pulse.beat(self._patience_s + OPENING_S)
             if self.stats.closed:
@@ -130,45 +149,71 @@ class Worker:
                 continue
             began_s = time.monotonic()
             self._closing = False
-            self.source = open_source(self._config, self._known)
-            scene.keeps_hours(self.name, self._config, self.source.live)
             try:
-                self._read(self.source)
-            except TransientError as error:
-                if not self.source.live:
-                    raise
-                failures = 0 if time.monotonic() - began_s > HEALTHY_S else failures
-                self._wait(error, BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
-                failures += 1
+                source = self._open()
+                if self.stats.closed or self._stopped.is_set():
+                    continue
+                self._read(source)
+            except Exception as error:  # noqa: BLE001  unseen, it would leave a source that is silent
+                self._fail(error, time.monotonic() - began_s)
                 continue
             if not self._closing:
                 return
 
-    def _wait(self, error: TransientError, backoff_s: float) -> None:
-        """Until the next try; a reason that stays the same is logged once."""
-        wait_s = max(error.wait_s, backoff_s) * random.uniform(0.8, 1.2)  # noqa: S311
-        self.stats.reason = str(error)
-        if self._complaint != str(error):
-            self._complaint = str(error)
-            log.warning("source %s: %s; trying again every few seconds", self.name, error)
+    def _open(self) -> Source:
+        if self.source is not None:
+            self.stats.settle(self.source)
+        self.source = None
+        self.source = open_source(self.config, self._known)
+        self.stats.live = self.source.live
+        scene.keeps_hours(self.name, self.config, self.source.live)
+        return self.source
+
+    def _fail(self, error: Exception, lasted_s: float) -> None:
+        """Wait until the next try; raises where there is none."""
+        if isinstance(error, BrokenPipeError | NoDelegateError):
+            raise error
+        if self._stopped.is_set():
+            return
+        told = self._in_words(error)
+        self.stats.reason = str(told)
+        missing = not self.stats.live and not self.stats.frames
+        if not (self.stats.live or (missing and self.company())):
+            raise told from None
+        if lasted_s > HEALTHY_S:
+            self._failures = 0
+            self._complaints.settled()
+        self._complaints.fails(str(told))
+        backoff_s = BACKOFF_S[min(self._failures, len(BACKOFF_S) - 1)]
+        self._failures += 1
+        wait_s = max(getattr(error, "wait_s", 0.0), backoff_s) * random.uniform(0.8, 1.2)  # noqa: S311
         self.pulse.beat(wait_s)
+        self.failing = True
         self._stopped.wait(wait_s)
 
+    def _in_words(self, error: Exception) -> HedgerowError:
+        if isinstance(error, HedgerowError):
+            kind = FatalError if isinstance(error, FatalError) else TransientError
+            return kind(shown(str(error), LONGEST_REASON))
+        log.debug("source %s", self.name, exc_info=error)
+        return TransientError(f"{unexpected(error)}; please report it with the output of --verbose")
+
     def _read(self, source: Source) -> None:
-        """Raises TransientError where the source fails; open stories are ended either way."""
-        pipeline = self._make(source)
+        """Raises what the source fails with; open stories are ended either way."""
+        with self._door:
+            pipeline = Pipeline(source, self._make(None, source.live))
+            pipeline.rest = lambda: self._stopped.wait(self.pace.wait_s(time.monotonic()))
+            self._pipeline = pipeline
         try:
             for seen in pipeline:
                 self.stats.observe(seen)
                 self.pulse.beat(self._patience_s)
-                self._watch(pipeline, source)
+                assert pipeline.last is not None
+                if source.live:
+                    self.reporter.watch(pipeline.last)
                 if not self.stats.online:
                     self._online()
-                self._feed.observe(self.name, seen, source.live)
-                self._show(pipeline, seen)
-                self._count(seen)
-                if self.record is not None and pipeline.last is not None:
-                    self.record.take(pipeline.last, seen.events)
+                self.reporter.take(seen, pipeline.last, source.live)
                 if self._stopped.is_set():
                     source.stop()
                 elif self.stats.closed and source.live:
@@ -176,40 +221,12 @@ class Worker:
                 elif self.stats.paused:
                     self._hold()
         finally:
-            for event in pipeline.finish():
-                self.stats.events += 1
-                self._feed.tell(self.name, event, source.live)
-            if self.record is not None:
-                self.record.finish()
-            self._summary(complete=not source.live)
             self.stats.reason = "stopped" if self._stopped.is_set() else "ended"
-            self._offline()
-
-    def _watch(self, pipeline: Pipeline, source: Source) -> None:
-        """Say whether the camera can see, where that changed. Recordings are not watched."""
-        if self.view is None or pipeline.last is None or not source.live:
-            return
-        before, now = self.stats.view, self.view.take(pipeline.last)
-        if now == before:
-            return
-        self.stats.view = now
-        self._feed.view(self.name, now, pipeline.last.unix_s)
-        if before is not None:
-            log.log(
-                logging.INFO if now == "ok" else logging.WARNING,
-                "source %s: its view is %s, was %s", self.name, now, before,
-            )  # fmt: skip
-
-    def _show(self, pipeline: Pipeline, seen: Observation) -> None:
-        """Publish the frame, where it is asked for or an event starts with it."""
-        starts = self._feed.snapshots and any(event.kind == "start" for event in seen.events)
-        if pipeline.last is None or not (starts or self._wanted):
-            return
-        done, jpeg = cv2.imencode(".jpg", pipeline.last.image)
-        topic = self._feed.snapshot(self.name, jpeg.tobytes()) if done else ""
-        while self._wanted:
-            asked = self._wanted.popleft()
-            asked.done(snapshot=topic) if done else asked.refuse("the frame is no picture")
+            try:
+                self.reporter.finish(pipeline.finish(), source.live)
+            finally:
+                self._pipeline = None
+                self._offline()
 
     def _hold(self) -> None:
         """A recording that is paused goes on with its next frame."""
@@ -218,33 +235,14 @@ class Worker:
             self.pulse.beat()
             self._stopped.wait(PAUSE_S)
 
-    def _count(self, seen: Observation) -> None:
-        """Tally a frame; tell the day that ended with it, and from time to time the one that is."""
-        if self.tally is None or not seen.looked:
-            return
-        virtual = self.source is not None and not self.source.live
-        ended = self.tally.add(seen.unix_s, seen.detections, virtual)
-        if ended is not None:
-            self._feed.summary(self.name, ended, complete=True)
-        if time.monotonic() - self._published_s >= self.publish_s:
-            self._summary(complete=False)
-
-    def _summary(self, complete: bool) -> None:
-        self._published_s = time.monotonic()
-        if self.tally is not None and self.tally.day is not None:
-            self._feed.summary(self.name, self.tally.day, complete)
-
     def _online(self) -> None:
-        self.stats.online = True
-        if self._complaint:
-            self._complaint = ""
-            log.info("source %s: delivers frames again", self.name)
+        self.stats.online, self.failing = True, False
+        self._complaints.works("delivers frames again")
         self._feed.available(self.name, online=True)
         self._feed.state(self.name, time.time())
 
     def _offline(self) -> None:
-        while self._wanted:
-            self._wanted.popleft().refuse(f"source {self.name} delivers no frames any more")
+        self.reporter.turn_away()
         if self.stats.online:
             self.stats.online = False
             self._feed.available(self.name, online=False)

@@ -21,6 +21,11 @@ class EventTracker:
         self._ended_s: dict[str, float] = {}
         self._busy = False
 
+    def rest(self, ended_s: dict[str, float]) -> None:
+        """Cool-downs go on: when each label's latest story ended, at the frames' `mono_s`. It is
+        kept up to date."""
+        self._ended_s = ended_s
+
     @property
     def busy(self) -> bool:
         """Whether a story is about to start or to end: then every frame counts."""

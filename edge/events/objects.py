@@ -75,6 +75,11 @@ class ObjectEvents:
         self._boxes: tuple[Box, ...] = ()
         self._ended_s: dict[str, float] = {}
 
+    def rest(self, ended_s: dict[str, float]) -> None:
+        """Cool-downs go on: when each label's latest story ended, at the frames' `mono_s`. It is
+        kept up to date."""
+        self._ended_s = ended_s
+
     @property
     def boxes(self) -> tuple[Box, ...]:
         """Where the objects are that are being followed."""

@@ -82,11 +82,11 @@ class RuleBook:
     @property
     def labels(self) -> tuple[str, ...]:
         """Every label that has a rule at some time."""
-        return tuple(dict.fromkeys(label for rules in self._hours() for label in rules))
+        return tuple(dict.fromkeys(label for rules in self.hours for label in rules))
 
     def least(self, label: str, key: Literal["enter", "leave"]) -> float:
         """The lowest such threshold of the day: a tracker follows what any hour may want."""
-        rules = (rules[label] for rules in self._hours() if label in rules)
+        rules = (rules[label] for rules in self.hours if label in rules)
         return min((getattr(rule, key) for rule in rules), default=1.0)
 
     def set_threshold(self, label: str, enter: float, leave: float | None = None) -> None:
@@ -105,7 +105,9 @@ class RuleBook:
             for profile in self.profiles
         )
 
-    def _hours(self) -> tuple[dict[str, Rule], ...]:
+    @property
+    def hours(self) -> tuple[dict[str, Rule], ...]:
+        """The rules of each part of the day."""
         return (self.always, *(profile.rules for profile in self.profiles))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from edge import text
 from edge.config import MqttConfig
 from edge.errors import FatalError
 
@@ -16,12 +17,17 @@ PORTS = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443}
 CREDENTIAL = "mqtt-password"
 """The name of the systemd credential that is used where password_file is not set."""
 
+SERVICE_PASSWORD = Path("/etc/hedgerow/mqtt-password")
+"""Where systemd takes that credential from."""
+
 UNANSWERED = 3
 """So many connections closed without an answer: perhaps it speaks no MQTT 5."""
 TOO_LARGE = (129, 130, 149)
 """How connections end whose broker will not take a message: mosquitto's PUBACK for one over its
 message_size_limit is malformed, and paho ends the connection for it."""
 UNSUPPORTED_VERSION = 132
+TAKEN_OVER = 142
+"""How a connection ends when another one has the same client id."""
 REFUSALS = {
     UNSUPPORTED_VERSION: 'it speaks no MQTT 5: set mqtt.protocol = "3.1.1"',
     133: "it refuses the client id",
@@ -75,13 +81,27 @@ def password(config: MqttConfig) -> str | None:
         if path is None or not path.exists():
             return None
     try:
-        return path.read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
-        raise FatalError(f"mqtt.password_file: {path}: {reason}") from None
+        return text.read(path).rstrip("\n")
+    except OSError as error:
+        raise FatalError(f"mqtt.password_file: {path}: {error.strerror}") from None
 
 
-def no_delay(_client: Any, _data: Any, line: Any) -> None:
+def missing_password(config: MqttConfig) -> str | None:
+    """What to do if a user name has no password; None: it has one, or needs none."""
+    known = (os.access(SERVICE_PASSWORD, os.F_OK), config.cert_file is not None)
+    if not config.username or any(known) or config.broker.startswith("embedded"):
+        return None
+    try:
+        if password(config):
+            return None
+    except FatalError:
+        return None  # who connects says it
+    where = config.password_file or SERVICE_PASSWORD
+    key = "" if config.password_file else " (the service's), or set mqtt.password_file"
+    return f"mqtt.username = {config.username!r} has no password: write it into {where}{key}"
+
+
+def no_delay(line: Any) -> None:
     """A small message goes at once: Nagle's algorithm would hold an event back for 40 ms."""
     with suppress(OSError, AttributeError):
         line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -35,7 +35,9 @@ class EmbeddedBroker:
         except Exception as error:  # noqa: BLE001  amqtt wraps a taken port in its own errors
             self._loop.call_soon_threadsafe(self._loop.stop)
             raise FatalError(
-                f"mqtt.broker: embedded: cannot listen on 127.0.0.1:{self._port}: {error}"
+                f"mqtt.broker: embedded: cannot listen on 127.0.0.1:{self._port}: {error}; if a "
+                f"broker runs there, use it: mqtt://127.0.0.1:{self._port}, else another port: "
+                f"embedded:{self._port + 1 if self._port < 65_535 else 1883}"
             ) from None
         log.info(
             "embedded broker on mqtt://127.0.0.1:%d (MQTT 3.1.1, for trying out only)", self._port

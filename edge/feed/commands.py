@@ -1,124 +1,59 @@
 """Messages on command/<name> -> checked commands, and their answers on command/<name>/result."""
 
 import logging
-from collections import OrderedDict
+import time
+from collections import OrderedDict, deque
 from collections.abc import Callable
-from datetime import datetime
-from queue import Empty, Full, Queue
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass
+from functools import partial
+from threading import Lock
+from typing import Any
 
-from pydantic import Field, ValidationError
-
+from edge.feed import reading
 from edge.feed.clock import Clock
+from edge.feed.log_rate import LogRate
 from edge.feed.message import ROOT, Message
 from edge.feed.mqtt import MqttClient
-from edge.feed.payloads import Iso, Payload, Score, StatusPayload, iso
+from edge.feed.payloads import iso
+from edge.feed.requests import (
+    KINDS,
+    Cancel,
+    Command,
+    Pause,
+    Reload,
+    Replay,
+    Report,
+    ResultPayload,
+    Resume,
+    Snapshot,
+    Threshold,
+    Thresholds,
+)
+from edge.text import shown
+
+__all__ = [
+    "KINDS", "Asked", "Cancel", "Command", "Commands", "Pause", "Reload", "Replay", "Report",
+    "ResultPayload", "Resume", "Snapshot", "Threshold", "Thresholds",
+]  # fmt: skip
 
 log = logging.getLogger(__name__)
 
-WAITING = 100
-"""Commands that wait to be carried out, at most."""
-REMEMBERED = 64
-"""Answers that are repeated when the same id comes again."""
-LARGEST = 65_536
-
-Name = Annotated[str, Field(pattern=r"^[a-z0-9_-]+$", max_length=64)]
-
-
-class Command(Payload):
-    """What every command may carry; an empty payload is `{}`."""
-
-    schema_: Literal["hedgerow.command/1"] = Field(default="hedgerow.command/1", alias="schema")
-    id: str = Field(default="", max_length=64)
-    """Comes back in the answer; a command with the same id is carried out once."""
-    expires: datetime | None = None
-    """ISO 8601 with a time zone: after it the command does nothing."""
+WAITING = 1000
+"""Commands that are not answered yet, at most."""
+WAITING_BYTES = 1_048_576
+"""What they may take before they are looked at."""
+REMEMBERED = 256
+"""Answers that are repeated when the same id comes again..."""
+REMEMBERED_LENGTH = 4096
+"""...unless they are longer, in characters."""
+LONGEST_S = 0.003
+"""Commands further apart than that are no flood."""
+NAME = 40
+"""Characters of a command's name in the log and in answers, at most."""
 
 
-class Pause(Command):
-    """`command/pause`: close the camera until it is resumed."""
-
-    source: Name | None = None
-    """None: all sources."""
-    paused: bool = True
-    """False resumes: one topic for a switch."""
-
-
-class Resume(Command):
-    """`command/resume`: open the camera again."""
-
-    source: Name | None = None
-
-
-class Threshold(Command):
-    """`command/threshold`: the score from which a label counts, until the next start."""
-
-    source: Name | None = None
-    label: str
-    enter: Annotated[float, Field(ge=0, le=1)]
-    leave: Annotated[float, Field(ge=0, le=1)] | None = None
-    """None: 0.75 * enter, for a detector 0.5 * enter, as at the start."""
-
-
-class Snapshot(Command):
-    """`command/snapshot`: the next frame as JPEG on <source>/snapshot."""
-
-    source: Name
-
-
-class Reload(Command):
-    """`command/reload`: read edge.toml again; refused, with the reason, where it is wrong."""
-
-
-class Report(Command):
-    """`command/report`: everything the daemon knows of itself, in the answer."""
-
-
-class Replay(Command):
-    """`command/replay`: events from that seq on once more, marked as replayed."""
-
-    from_seq: Annotated[int, Field(ge=1)]
-    to_seq: int | None = None
-
-
-KINDS: dict[str, type[Command]] = {
-    "pause": Pause,
-    "resume": Resume,
-    "threshold": Threshold,
-    "snapshot": Snapshot,
-    "reload": Reload,
-    "report": Report,
-    "replay": Replay,
-}
-
-
-class Thresholds(Payload):
-    """Of one label."""
-
-    enter: Score
-    leave: Score
-
-
-class ResultPayload(Payload):
-    """`command/<name>/result`: what became of a command."""
-
-    schema_: Literal["hedgerow.result/1"] = Field(default="hedgerow.result/1", alias="schema")
-    device: str
-    command: str
-    id: str
-    """The command's."""
-    ok: bool
-    error: str
-    """Why not; empty where it was carried out."""
-    events: int | None = None
-    """replay: how many events come."""
-    snapshot: str | None = None
-    """snapshot: the topic it was published on."""
-    status: StatusPayload | None = None
-    """report."""
-    thresholds: dict[str, dict[str, Thresholds]] | None = None
-    """report: by source and label."""
-    time: Iso
+ERROR = 2000
+"""Characters of an error, at most."""
 
 
 class Asked:
@@ -137,6 +72,16 @@ class Asked:
         self._answer(error)
 
 
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """A command that is not answered yet, with the ids of all who asked for it."""
+
+    asked: Asked
+    ids: list[str]
+    meaning: tuple[str, str]
+    """Equal where to carry out the one is to carry out the other."""
+
+
 class Commands:
     """One device's commands. Received on paho's thread, carried out where `take` is called."""
 
@@ -144,60 +89,113 @@ class Commands:
         self._device = device
         self._client = client
         self._clock = clock
-        self._queue: Queue[Message] = Queue(WAITING)
+        self._log = LogRate(log)
+        self._lock = Lock()
+        self._new: deque[tuple[str, bytes]] = deque()
+        self._new_bytes = 0
+        self._waiting: deque[_Open] = deque()
+        self._open: dict[tuple[str, str], _Open] = {}
+        """By name and id: what is not answered yet."""
+        self._unanswered = 0
         self._answers: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._received_s = 0.0
+        self.ignored = 0
+        """Commands that get no answer, because they were retained."""
         client.listen(f"{ROOT}/{device}/command/+", self._receive)
 
+    def close(self) -> None:
+        """The daemon ends: what still waits is refused."""
+        while (asked := self.take()) is not None:
+            asked.refuse("this daemon is ending: send it again")
+        for known in list(self._open.values()):
+            known.asked.refuse("this daemon is ending: send it again")
+
     def _receive(self, message: Message) -> None:
-        name = message.topic.rpartition("/")[2]
+        name, payload = message.topic.rpartition("/")[2], message.raw
         if message.retain:
-            log.warning("command %s: is retained, so it is stale: nothing is done", name)
+            self.ignored += 1
+            self._log.warning(
+                "command %s: is retained, so it is stale: nothing is done", shown(name, NAME)
+            )
             return
-        try:
-            self._queue.put_nowait(message)
-        except Full:
-            log.warning("command %s: %d others wait: nothing is done", name, WAITING)
+        if len(payload) > reading.LARGEST:
+            self._turn_away(name, payload, f"is longer than {reading.LARGEST} bytes")
+            return
+        with self._lock:
+            room = self._unanswered < WAITING and self._new_bytes < WAITING_BYTES
+            if room:
+                self._unanswered += 1
+                self._new_bytes += len(payload)
+                self._new.append((name, payload))
+        if not room:
+            self._turn_away(name, payload, f"{WAITING} others wait: send it again later")
+        self._give_way()
+
+    def _give_way(self) -> None:
+        """A flood of commands takes half of this thread's time at most."""
+        took_s = time.monotonic() - self._received_s
+        if took_s < LONGEST_S:
+            time.sleep(took_s)
+        self._received_s = time.monotonic()
+
+    def answer_on(self, client: MqttClient) -> None:
+        """A reload made another connection: what is still owed is answered there."""
+        self._client = client
 
     def take(self) -> Asked | None:
         """The next command that is valid; what is not valid is answered here."""
-        while True:
-            try:
-                message = self._queue.get_nowait()
-            except Empty:
-                return None
-            asked = self._check(message)
-            if asked is not None:
-                return asked
+        self._log.flush()
+        for _ in range(len(self._new)):
+            with self._lock:
+                name, payload = self._new.popleft()
+                self._new_bytes -= len(payload)
+            self._sort_in(name, payload)
+        with self._lock:
+            return self._waiting.popleft().asked if self._waiting else None
 
-    def _check(self, message: Message) -> Asked | None:
-        name = message.topic.rpartition("/")[2]
-        kind = KINDS.get(name)
-        if kind is None:
-            self._answer(name, "", f"no such command; there are {', '.join(KINDS)}")
-            return None
-        if len(message.payload) > LARGEST:
-            self._answer(name, "", f"is longer than {LARGEST} bytes")
-            return None
+    def _sort_in(self, name: str, payload: bytes) -> None:
         try:
-            command = kind.model_validate_json(message.text.strip() or "{}")
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            key = ".".join(str(part) for part in first["loc"])
-            self._answer(name, "", f"{key}: {first['msg']}" if key else first["msg"])
-            return None
-        known = self._answers.get((name, command.id)) if command.id else None
+            command = self._checked(name, payload)
+        except reading.Refused as error:
+            with self._lock:
+                self._unanswered -= 1
+            self._turn_away(name, payload, str(error))
+            return
+        with self._lock:
+            known = self._answers.get((name, command.id)) if command.id else None
+            if known is None:
+                self._join(name, command)
+            else:
+                self._unanswered -= 1
         if known is not None:
             self._client.publish(Message(self._topic(name), known))
-            return None
+
+    def _checked(self, name: str, payload: bytes) -> Command:
+        kind = KINDS.get(name)
+        if kind is None:
+            raise reading.Refused(f"no such command; there are {', '.join(KINDS)}")
+        if kind.switch and not payload.strip():
+            raise reading.Refused("an empty payload does nothing: send {} to mean all sources")
+        command = reading.command(kind, payload)
         problem = self._expired(command)
         if problem:
-            self._answer(name, command.id, problem)
-            return None
+            raise reading.Refused(problem)
+        return command
 
-        def answer(error: str, **found: Any) -> None:
-            self._answer(name, command.id, error, **found)
-
-        return Asked(command, answer)
+    def _join(self, name: str, command: Command) -> None:
+        """Under the lock: with the same id, or with an equal one that waits, else at the end."""
+        same = self._open.get((name, command.id)) if command.id else None
+        meaning = name, command.model_dump_json(exclude={"id", "expires"})
+        if same is None:
+            near = self._waiting if command.together else list(self._waiting)[-1:]
+            same = next((one for one in near if one.meaning == meaning), None)
+        if same is None:
+            ids: list[str] = []
+            same = _Open(Asked(command, partial(self._conclude, name, ids)), ids, meaning)
+            self._waiting.append(same)
+        same.ids.append(command.id)
+        if command.id:
+            self._open[name, command.id] = same
 
     def _expired(self, command: Command) -> str:
         """Why a command with an end is not carried out; empty where it is."""
@@ -210,18 +208,46 @@ class Commands:
             return "expires: this device's clock is not set: send it without"
         return "is expired" if command.expires.timestamp() < now.unix_s else ""
 
-    def _answer(self, name: str, number: str, error: str, **found: Any) -> None:
-        result = ResultPayload(
-            device=self._device, command=name, id=number, ok=not error, error=error,
-            time=iso(self._clock.read().unix_s), **found,
-        )  # fmt: skip
-        log.info("command %s %s: %s", name, number, error or "done")
-        text = result.to_json()
-        if number:
-            self._answers[name, number] = text
+    def _turn_away(self, name: str, payload: bytes, error: str) -> None:
+        """Answer what is not carried out; with the same id it may be sent again."""
+        number = reading.found_id(payload)
+        self._publish(name, number, self._result(name, error))
+
+    def _conclude(self, name: str, ids: list[str], error: str, **found: Any) -> None:
+        """Answer everybody who asked; called again, there is nobody left."""
+        with self._lock:
+            answered = ids.copy()
+            ids.clear()
+            self._unanswered -= len(answered)
+            for number in answered:
+                self._open.pop((name, number), None)
+        if not answered:
+            return
+        result = self._result(name, error, **found)
+        for number in answered:
+            text = self._publish(name, number, result)
+            if number and len(text) <= REMEMBERED_LENGTH:
+                self._remember((name, number), text)
+
+    def _remember(self, key: tuple[str, str], text: str) -> None:
+        with self._lock:
+            self._answers[key] = text
             while len(self._answers) > REMEMBERED:
                 self._answers.popitem(last=False)
+
+    def _result(self, name: str, error: str, **found: Any) -> ResultPayload:
+        return ResultPayload(
+            device=self._device, command=shown(name, NAME), id="", ok=not error,
+            error=shown(error, ERROR),
+            time=iso(self._clock.read().unix_s), **found,
+        )  # fmt: skip
+
+    def _publish(self, name: str, number: str, result: ResultPayload) -> str:
+        outcome = shown(result.error, 200) or "done"
+        self._log.info("command %s %s: %s", result.command, shown(number, NAME), outcome)
+        text = result.model_copy(update={"id": number}).to_json()
         self._client.publish(Message(self._topic(name), text))
+        return text
 
     def _topic(self, name: str) -> str:
         safe = name if name in KINDS else "unknown"

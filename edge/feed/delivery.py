@@ -9,9 +9,11 @@ from collections import deque
 from collections.abc import Callable
 
 from edge.feed import payloads
-from edge.feed.journal import Entry, Journal
+from edge.feed.entry import Entry
+from edge.feed.journal import Journal
 from edge.feed.message import Message
 from edge.feed.mqtt import MqttClient
+from edge.feed.replays import Replays
 
 log = logging.getLogger(__name__)
 
@@ -40,9 +42,9 @@ class Delivery:
         if self._behind:
             self._taken = journal.delivered
         self._ready: deque[Entry] = deque()
-        self._replays: deque[tuple[int, int]] = deque()
-        self._under_way: dict[int, Entry | None] = {}
-        """By the client's number of the message; None for one that is asked for again."""
+        self._replays = Replays()
+        self._under_way: dict[int, tuple[Entry, bool]] = {}
+        """By the client's number of the message; with whether it is asked for again."""
         self._order: deque[int] = deque()
         self._ordered = 0
         self._done: set[int] = set()
@@ -69,7 +71,7 @@ class Delivery:
             self._ready.append(entry)
             self._taken = entry.seq
 
-    def move_to(self, journal: Journal) -> None:
+    def begin_anew(self, journal: Journal) -> None:
         """Another journal, because the old one is damaged: what it alone had is lost."""
         self.journal = journal
         self._behind = False
@@ -82,19 +84,33 @@ class Delivery:
             self._ready.clear()
             self._behind = True
 
-    def replay(self, first: int, last: int | None) -> int:
-        """Send again what the journal still has of first..last; returns how much that is."""
+    def replay(self, first: int, last: int | None, must: bool = False) -> int:
+        """Send again what the journal still has of first..last; returns how much that is.
+
+        Raises TransientError where too many replays wait, unless this one `must` be.
+        """
         sent = self._ready[0].seq - 1 if self._ready else self._taken
         top = sent if last is None else min(last, sent)
         found = self.journal.count(first - 1, top)
         if found:
-            self._replays.append((first - 1, top))
+            self._replays.add(first - 1, top, must)
         return found
+
+    def cancel_replays(self) -> int:
+        """Call off what is asked for again and not yet sent; returns how much that was."""
+        waiting = sum(self.journal.count(after, last) for after, last in self._replays.ranges)
+        self._replays.clear()
+        return waiting
 
     @property
     def unsent(self) -> tuple[Entry, ...]:
         """What is held in memory for the broker."""
         return tuple(self._ready)
+
+    @property
+    def owed(self) -> tuple[Entry, ...]:
+        """What the broker has not acknowledged, as far as it is held in memory."""
+        return (*(entry for entry, again in self._under_way.values() if not again), *self._ready)
 
     @property
     def busy(self) -> bool:
@@ -125,21 +141,25 @@ class Delivery:
             self._refill()
             while self._room() and self._send_next():
                 pass
-            while self._room() and self._replay_next():
+            while self._room_for_replays() > 0 and self._replay_next():
                 pass
         self._check_progress()
 
     def _room(self) -> bool:
         return len(self._under_way) < self._client.window
 
+    def _room_for_replays(self) -> int:
+        """Half of the window: a new event never waits for the acknowledgement of an old one."""
+        return max(1, self._client.window // 2) - len(self._under_way)
+
     def _take_acks(self) -> None:
         while self._acks:
             number, refusal = self._acks.popleft()
             if number not in self._under_way:
                 continue
-            entry = self._under_way.pop(number)
+            entry, again = self._under_way.pop(number)
             self._progress_s = time.monotonic()
-            if entry is not None:
+            if not again:
                 self._done.add(entry.seq)
                 if refusal:
                     self._refuse(entry.seq, refusal)
@@ -150,8 +170,11 @@ class Delivery:
     def _begin_again(self) -> None:
         """The client has forgotten what was under way: it comes first again."""
         self._renewals = self._client.renewals
-        waiting = [entry for entry in self._under_way.values() if entry is not None]
+        waiting = [entry for entry, again in self._under_way.values() if not again]
         self._ready.extendleft(reversed(waiting))
+        for entry, again in self._under_way.values():
+            if again:
+                self._replays.add(entry.seq - 1, entry.seq, must=True)
         self._under_way.clear()
         self._acks.clear()
 
@@ -177,14 +200,15 @@ class Delivery:
     def _replay_next(self) -> bool:
         if not self._replays or self._tokens < 1:
             return False
-        after, last = self._replays[0]
-        for entry in self.journal.between(after, last, self._client.window - len(self._under_way)):
+        after, last = self._replays.first
+        room = self._room_for_replays()
+        entries = self.journal.between(after, last, room)
+        for entry in entries:
             if not self._token() or not self._send(entry, True, again=True):
                 return False
-            after = entry.seq
-            self._replays[0] = (after, last)
-        if not self.journal.between(after, last, 1):
-            self._replays.popleft()
+            self._replays.sent(entry.seq)
+        if len(entries) < room and self._replays and self._replays.first[1] == last:
+            self._replays.sent(last)  # the journal has no more of this range
         return True
 
     def _send(self, entry: Entry, late: bool, again: bool = False) -> bool:
@@ -197,7 +221,7 @@ class Delivery:
             number = self._client.send(message, self._connection)
             if number is None:
                 return False
-            self._under_way[number] = None if again else entry
+            self._under_way[number] = (entry, again)
         else:
             self._refuse(entry.seq, f"its {message.size} bytes are over {self._client.max_bytes}")
             if not again:

@@ -1,7 +1,10 @@
 """Observations and events -> payloads on their topics. What the daemon tells the world."""
 
+import json
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import count
 from threading import Lock
@@ -9,11 +12,13 @@ from threading import Lock
 from edge.config import FeedConfig
 from edge.feed import incidence, payloads
 from edge.feed.clock import Clock, Moment
+from edge.feed.entry import Entry
 from edge.feed.holding import Holding
-from edge.feed.journal import Entry
 from edge.feed.message import ROOT, Message
+from edge.feed.open_stories import Left
 from edge.feed.ways import Ways
 from edge.summary import Day
+from edge.text import shown
 from edge.types import Event, Observation, ViewState
 
 log = logging.getLogger(__name__)
@@ -53,6 +58,54 @@ class Feed:
         self._offsets_s: dict[int, float] = {}
         """By open story: wall clock minus monotonic clock when it began."""
 
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """No event is told meanwhile: they wait. `follow` is called within."""
+        with self._lock:
+            yield
+
+    def follow(self, identity: Identity, ways: Ways, config: FeedConfig) -> None:
+        """Go on with what a reload has changed: what holds, and the numbers, go on."""
+        if ways.outbox is not self._ways.outbox:
+            numbers = ways.outbox.numbers if ways.outbox else count(1)
+            self._seq = count(max(next(numbers), next(self._seq)))
+        self._identity, self._ways = identity, ways
+        self._topic = f"{ROOT}/{identity.device}"
+        self._observations, self.snapshots = config.observations, config.snapshots
+
+    def inherit(self) -> None:
+        """End the stories that an earlier run left open, in the journal and on every way."""
+        if self._ways.outbox is not None:
+            self._ways.outbox.inherit(self._end_lost)
+
+    def _end_lost(self, left: Left) -> None:
+        """What is known goes into it: the latest event, and how long its run went on."""
+        latest, shift_s = left.latest, left.latest.shift_s
+        try:
+            told = payloads.ended_later(
+                latest.payload, self._identity.boot_id, left.idle_s, shift_s
+            )
+        except (ValueError, KeyError, TypeError):
+            log.warning("outbox: %s is no event that can be ended", shown(latest.payload))
+            return
+        with self._lock:
+            told["seq"] = seq = next(self._seq)
+            text = json.dumps(told, ensure_ascii=False, separators=(",", ":"))
+            entry = replace(
+                latest, seq=seq, payload=text, urgent=True, ends=True,
+                mono_s=self._clock.read().mono_s,
+                correctable=latest.correctable and not shift_s, shift_s=0.0,
+            )  # fmt: skip
+            self._put(entry)
+        log.info("%s: a story that the last run left open is ended", shown(latest.topic))
+
+    def _put(self, entry: Entry) -> None:
+        if self._ways.outbox is not None:
+            self._ways.outbox.put(entry)
+        message = Message(entry.topic, entry.payload)
+        for sink in self._ways.others:
+            sink.publish(message)
+
     def runs_on(self, delegate: str) -> None:
         """Events name this delegate from now on."""
         self._identity = self._identity.on(delegate)
@@ -74,7 +127,7 @@ class Feed:
             self._event(source, event, now, live)
             self._held(source).tell(event)
             self.state(source, event.unix_s)
-        log.info("%s: %s %s %.2f", source, event.kind, event.label, event.score)
+        log.info("%s: %s %s %.2f", source, event.kind, shown(event.label), event.score)
 
     def _on_todays_clock(self, event: Event, now: Moment, live: bool) -> Event:
         """A story that began before somebody set the clock began on another clock."""
@@ -114,15 +167,13 @@ class Feed:
             model=who.model,
             replayed=False,
         )
-        message = Message(f"{self._topic}/{source}/event", payload.to_json())
-        for sink in self._ways.others:
-            sink.publish(message)
-        if self._ways.outbox is not None:
-            urgent, correctable = event.kind != "update", live and not now.synced
-            self._ways.outbox.put(
-                Entry(payload.seq, message.topic, message.text, urgent, correctable,
-                      now.mono_s, now.offset_s)
-            )  # fmt: skip
+        self._put(
+            Entry(
+                payload.seq, f"{self._topic}/{source}/event", payload.to_json(),
+                event.kind != "update", live and not now.synced, now.mono_s, now.offset_s,
+                story=payload.id, ends=event.kind == "end",
+            )
+        )  # fmt: skip
 
     def state(self, source: str, unix_s: float) -> None:
         """What holds now, retained."""

@@ -5,16 +5,22 @@ The keys are Home Assistant's own, spelled out: https://www.home-assistant.io/in
 
 import json
 import logging
-import re
 import time
 from dataclasses import dataclass
 from typing import Any
 
+from edge.feed.entities import Entity, components
 from edge.feed.message import ROOT, Message
 from edge.feed.mqtt import MqttClient
 
 log = logging.getLogger(__name__)
 
+MOST_LABELS = 100
+"""Labels of one source that get a sensor each: Home Assistant is slow with thousands."""
+LIVE = "{{ '{}' if value_json.replayed else value }}"
+"""An automation runs when something happens, not when it is told again: {} is no event."""
+LONGEST_STATE = 255
+"""Characters that Home Assistant takes as a state."""
 PATIENCE_S = 1.0
 """How long after the first connection an earlier announcement is waited for."""
 GONE = "{{ value_json.outbox.dropped if value_json.outbox else 0 }}"
@@ -51,14 +57,9 @@ class Device:
 
 def config(device: Device) -> dict[str, Any]:
     """The payload of homeassistant/device/hedgerow_<device>/config."""
-    components: dict[str, Any] = {}
-    for name, about in DIAGNOSTICS.items():
-        components |= _component(
-            device, "sensor", "", name, state_topic=_topic(device, "status"), **about,
-            entity_category="diagnostic",
-        )  # fmt: skip
+    entities = [_diagnostic(device, name, about) for name, about in DIAGNOSTICS.items()]
     for source, labels in device.labels.items():
-        components |= _source(device, source, labels)
+        entities += _source(device, source, labels)
     return {
         "device": {
             "identifiers": [f"hedgerow_{device.id}"],
@@ -68,94 +69,118 @@ def config(device: Device) -> dict[str, Any]:
             "sw_version": device.version,
         },
         "origin": {"name": "hedgerow", "sw_version": device.version},
-        "components": components,
+        "components": components(device.id, entities),
         "qos": 1,
     }
 
 
-def _source(device: Device, source: str, labels: tuple[str, ...]) -> dict[str, Any]:
-    state, status = _topic(device, source, "state"), _topic(device, "status")
-    about = f"value_json.sources['{source}']"
-    components: dict[str, Any] = {}
-    for label in labels:
-        held = f"selectattr('label', 'eq', {json.dumps(label)}) | list | count"
-        components |= _component(
-            device, "binary_sensor", source, label, state_topic=state,
-            value_template=f"{{{{ 'ON' if value_json.labels | {held} else 'OFF' }}}}",
-        )  # fmt: skip
-    components |= _component(
-        device, "sensor", source, "state", state_topic=state, json_attributes_topic=state,
-        value_template="{{ value_json.label or 'nothing' }}",
-    )  # fmt: skip
-    components |= _component(
-        device, "event", source, "event", state_topic=_topic(device, source, "event"),
-        event_types=["start", "update", "end"],
-    )  # fmt: skip
+def _diagnostic(device: Device, name: str, about: dict[str, str]) -> Entity:
+    keys = {"state_topic": _topic(device, "status"), "entity_category": "diagnostic"}
+    return Entity("sensor", "", name, _available(device) | keys | about)
+
+
+def _source(device: Device, source: str, labels: tuple[str, ...]) -> list[Entity]:
+    """All of one camera; they are unavailable when it is, but for what the daemon knows of it."""
+    here = _available(device, source)
+
+    def entity(platform: str, name: str, **keys: Any) -> Entity:
+        return Entity(platform, source, name, here | keys)
+
+    state = _topic(device, source, "state")
+    made = [
+        Entity(
+            "binary_sensor", source, label,
+            here | {"state_topic": state, "value_template": _holds(label)}, is_label=True,
+        )
+        for label in _shown_labels(source, labels)
+    ]  # fmt: skip
+    made += [
+        entity(
+            "sensor", "state", state_topic=state, json_attributes_topic=state,
+            value_template=f"{{{{ (value_json.label or 'nothing')[:{LONGEST_STATE}] }}}}",
+        ),
+        entity(
+            "event", "event", state_topic=_topic(device, source, "event"),
+            event_types=["start", "update", "end"], value_template=LIVE,
+        ),
+    ]  # fmt: skip
     if device.snapshots:
-        components |= _component(
-            device, "image", source, "snapshot", content_type="image/jpeg",
-            image_topic=_topic(device, source, "snapshot"),
-        )  # fmt: skip
-    components |= _component(
-        device, "switch", source, "running", state_topic=status,
-        value_template=f"{{{{ 'OFF' if {about}.state == 'paused' else 'ON' }}}}",
-        command_topic=_topic(device, "command/pause"),
-        payload_on=json.dumps({"source": source, "paused": False}),
-        payload_off=json.dumps({"source": source, "paused": True}), state_on="ON",
-        state_off="OFF", availability=[_available(device)],
-    )  # fmt: skip
+        topic = _topic(device, source, "snapshot")
+        made.append(entity("image", "snapshot", content_type="image/jpeg", image_topic=topic))
     if device.views:
-        components |= _component(
-            device, "binary_sensor", source, "view problem", state_topic=state,
-            value_template="{{ 'OFF' if (value_json.view or 'ok') == 'ok' else 'ON' }}",
-            device_class="problem",
+        template = "{{ 'OFF' if (value_json.view or 'ok') == 'ok' else 'ON' }}"
+        made.append(
+            entity(
+                "binary_sensor", "view problem", state_topic=state, value_template=template,
+                device_class="problem",
+            )
         )  # fmt: skip
-    view = f"view or {about}.state"
-    figures = {"view": (view, None), "fps": ("fps", "1/s"), "latency": ("latency_ms_p95", "ms")}
-    for name, (key, unit) in figures.items():
-        measured = {"unit_of_measurement": unit, "state_class": "measurement"} if unit else {}
-        components |= _component(
-            device, "sensor", source, name, state_topic=status, entity_category="diagnostic",
-            value_template=f"{{{{ {about}.{key} }}}}", availability=[_available(device)],
-            **measured,
-        )  # fmt: skip
-    return components
+    return [*made, _switch(device, source), *_figures(device, source)]
 
 
-def _component(
-    device: Device, platform: str, source: str, name: str, **keys: Any
-) -> dict[str, dict[str, Any]]:
-    """One entity under its key; gone with the device or the source that it speaks of."""
-    parts = [_slug(part) for part in (source, name) if part]
-    entity = "_".join([_slug(device.id), *parts])
-    availability = [_available(device)] + ([_available(device, source)] if source else [])
-    return {
-        "_".join([*parts, platform]): {
-            "platform": platform,
-            "name": f"{source} {name}".strip(),
-            "unique_id": f"hedgerow_{entity}_{platform}",
-            "object_id": entity,  # until Home Assistant 2026.3
-            "default_entity_id": f"{platform}.{entity}",
-            "availability": availability,
-            "availability_mode": "all",
-            **keys,
-        }
+def _shown_labels(source: str, labels: tuple[str, ...]) -> tuple[str, ...]:
+    if len(labels) <= MOST_LABELS:
+        return labels
+    log.info(
+        "homeassistant: source %s: %d labels make events: none gets a sensor of its own, the "
+        "state names them; events.labels chooses up to %d", source, len(labels), MOST_LABELS,
+    )  # fmt: skip
+    return ()
+
+
+def _holds(label: str) -> str:
+    """Jinja reads escapes as Python does, which knows no pairs of surrogates: none is written."""
+    quoted = json.dumps(label, ensure_ascii=False)
+    held = f"selectattr('label', 'eq', {quoted}) | list | count"
+    return f"{{{{ 'ON' if value_json.labels | {held} else 'OFF' }}}}"
+
+
+def _switch(device: Device, source: str) -> Entity:
+    keys = {
+        "state_topic": _topic(device, "status"),
+        "value_template": f"{{{{ 'OFF' if {_figure(source, 'state')} == 'paused' else 'ON' }}}}",
+        "command_topic": _topic(device, "command/pause"),
+        "payload_on": json.dumps({"source": source, "paused": False}),
+        "payload_off": json.dumps({"source": source, "paused": True}),
+        "state_on": "ON",
+        "state_off": "OFF",
     }
+    return Entity("switch", source, "running", _available(device) | keys)
 
 
-def _available(device: Device, *source: str) -> dict[str, str]:
-    return {"topic": _topic(device, *source, "availability")}
+def _figures(device: Device, source: str) -> list[Entity]:
+    view = f"{_figure(source, 'view')} or {_figure(source, 'state')}"
+    figures: dict[str, tuple[str, str | None]] = {
+        "view": (view, None),
+        "fps": (_figure(source, "fps"), "1/s"),
+        "latency": (_figure(source, "latency_ms_p95"), "ms"),
+    }
+    made = []
+    for name, (value, unit) in figures.items():
+        measured = {"unit_of_measurement": unit, "state_class": "measurement"} if unit else {}
+        keys = {
+            "state_topic": _topic(device, "status"),
+            "entity_category": "diagnostic",
+            "value_template": f"{{{{ {value} }}}}",
+        }
+        made.append(Entity("sensor", source, name, _available(device) | keys | measured))
+    return made
+
+
+def _figure(source: str, key: str) -> str:
+    """None where the status does not speak of that source, as before a reload is through."""
+    return f"((value_json.sources['{source}'] | default({{}})).{key} | default(none))"
+
+
+def _available(device: Device, source: str = "") -> dict[str, Any]:
+    """An entity is there as long as the device is, and the source that it speaks of."""
+    topics = [_topic(device, "availability")]
+    topics += [_topic(device, source, "availability")] if source else []
+    return {"availability": [{"topic": topic} for topic in topics], "availability_mode": "all"}
 
 
 def _topic(device: Device, *parts: str) -> str:
     return "/".join((ROOT, device.id, *parts))
-
-
-def _slug(text: str) -> str:
-    """As Home Assistant wants entity ids; two labels that differ only in signs stay apart."""
-    slug = re.sub(r"[^a-z0-9_]+", "_", text.lower()).strip("_")
-    plain = slug == text.lower().replace("-", "_").replace(" ", "_")
-    return slug if slug and plain else f"{slug}_{sum(text.encode()) % 997}"
 
 
 class Announcer:
@@ -183,13 +208,16 @@ class Announcer:
         if self._told or not message.retain:
             return
         try:
-            components = json.loads(message.text)["components"]
-            for name in components.keys() - self._config["components"].keys():
-                if len(components[name]) > 1:
-                    stub = {"platform": components[name]["platform"]}
-                    self._config["components"][name] = stub
+            earlier = json.loads(message.text)["components"]
+            now = self._config["components"]
+            gone = _stubs(earlier, [n for n in earlier if n not in now and len(earlier[n]) > 1])
+            renamed = _stubs(earlier, [n for n in earlier if _renamed(earlier[n], now.get(n))])
         except (ValueError, KeyError, TypeError, AttributeError):
             log.warning("%s: is not what this daemon would have said: replaced", self._topic)
+        else:
+            now |= gone
+            if renamed:  # Home Assistant gives a known entity no other id: it has to go first
+                self._publish(self._config | {"components": now | renamed})
         self._tell()
 
     def _birth(self, message: Message) -> None:
@@ -198,5 +226,17 @@ class Announcer:
 
     def _tell(self) -> None:
         self._told = True
-        text = json.dumps(self._config, ensure_ascii=False, separators=(",", ":"))
+        self._publish(self._config)
+
+    def _publish(self, config: dict[str, Any]) -> None:
+        text = json.dumps(config, ensure_ascii=False, separators=(",", ":"))
         self._client.publish(Message(self._topic, text, retain=True))
+
+
+def _stubs(earlier: dict[str, Any], names: list[str]) -> dict[str, Any]:
+    """A component's platform alone removes it."""
+    return {name: {"platform": earlier[name]["platform"]} for name in names}
+
+
+def _renamed(earlier: dict[str, Any], now: dict[str, Any] | None) -> bool:
+    return bool(now) and len(earlier) > 1 and earlier["unique_id"] != (now or {}).get("unique_id")

@@ -7,48 +7,22 @@ one commit. Nothing here knows MQTT; one thread at a time uses a Journal.
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from edge.config import OutboxConfig
-from edge.errors import FatalError
+from edge.feed import tables
+from edge.feed.boots import Boots
+from edge.feed.entry import Entry
+from edge.feed.open_stories import Left, OpenStories
 
-SCHEMA_VERSION = 1
-SCHEMA = """
-CREATE TABLE journal(
-    seq INTEGER PRIMARY KEY, boot INTEGER NOT NULL, mono_s REAL NOT NULL, offset_s REAL NOT NULL,
-    correctable INTEGER NOT NULL, urgent INTEGER NOT NULL, age_s REAL NOT NULL,
-    delivered INTEGER NOT NULL, written INTEGER NOT NULL,
-    topic TEXT NOT NULL, payload TEXT NOT NULL);
-CREATE TABLE boots(boot INTEGER PRIMARY KEY, kernel TEXT UNIQUE NOT NULL, offset_s REAL);
-CREATE TABLE totals(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-"""
-PRAGMAS = ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=FULL", "cache_size=-256")
 ROW_BYTES = 64
 """What a row takes beside its topic and payload; headers and the small columns."""
 SIZE = f"length(topic) + length(payload) + {ROW_BYTES}"
 TRIM_TO = 0.9
 """A journal over its bound is cut to this share of it: rarely, then by whole pages."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One event on its way to the broker."""
-
-    seq: int
-    topic: str
-    payload: str
-    urgent: bool
-    """Starts and ends; updates are given up before them where room is short."""
-    correctable: bool
-    """Live, and written while nobody held the clock."""
-    mono_s: float
-    """time.monotonic() when it was told, seconds since the kernel's boot."""
-    offset_s: float
-    """Wall clock minus monotonic clock at that moment, seconds."""
-    shift_s: float = 0.0
-    """What its times are off by, known only after the clock was set."""
+INSERT = "INSERT OR REPLACE INTO journal VALUES (?,?,?,?,?,?,?,?,?,?,?)"
 
 
 class Journal:
@@ -59,11 +33,7 @@ class Journal:
         self.path = path
         self._limits = limits
         self._began_s = time.monotonic()
-        if path is not None:
-            path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-        self._db = sqlite3.connect(
-            path or ":memory:", timeout=1.0, isolation_level=None, check_same_thread=False
-        )
+        self._db = tables.connect(path)
         try:
             self._prepare()
         except BaseException:
@@ -71,19 +41,11 @@ class Journal:
             raise
 
     def _prepare(self) -> None:
-        for pragma in PRAGMAS:
-            self._db.execute(f"PRAGMA {pragma}")
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if version > SCHEMA_VERSION:
-            raise FatalError(
-                f"{self.path}: was written by a newer Hedgerow: update, or move the file away"
-            )
-        if version == 0:
-            statements = f"BEGIN IMMEDIATE;{SCHEMA}PRAGMA user_version={SCHEMA_VERSION};COMMIT;"
-            self._db.executescript(statements)
-        kernel = _kernel_boot()
-        self._db.execute("INSERT OR IGNORE INTO boots(kernel) VALUES (?)", (kernel,))
-        self._boot = self._one("SELECT boot FROM boots WHERE kernel = ?", kernel)
+        self._file = self._identity()
+        self._boots = Boots(self._db)
+        self.stories = OpenStories(self._db, self._boots.present)
+        self.left: list[Left] = self.stories.left(self._boots.kernel)
+        """The stories that earlier runs left open."""
         last = "FROM journal ORDER BY seq DESC LIMIT 1"
         self.last_seq = self._one(f"SELECT seq {last}")
         self.delivered = self._one(f"SELECT delivered {last}")
@@ -119,23 +81,81 @@ class Journal:
         self.last_seq = max(self.last_seq, old.last_seq)
         self.delivered = max(self.delivered, old.delivered)
         self.dropped += old.dropped
+        with tables.transaction(self._db):
+            self.stories.write(old.stories.told)
+        self.stories.written(old.stories.told)
+
+    def take_over(self, old: "Journal") -> None:
+        """Store all that another journal holds, in one commit; raises sqlite3.Error.
+
+        What waits here already is owed to the broker before anything of the other one.
+        """
+        age_s, written, last_seq = self._age_s(), self._written, self.last_seq
+        settled = self.delivered == last_seq
+        delivered = max(self.delivered, old.delivered) if settled else self.delivered
+        rows = []
+        for kernel, seq, *row in old._rows():
+            if seq > self.last_seq:
+                last_seq, written = seq, written + _size(row[-2], row[-1])
+                rows.append((kernel, seq, *row[:-2], age_s, delivered, written, *row[-2:]))
+        with tables.transaction(self._db):
+            self._boots.adopt(old._boots.offsets())
+            self._db.executemany(
+                "INSERT INTO journal SELECT ?2, boot, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11"
+                " FROM boots WHERE kernel = ?1",
+                rows,
+            )
+            self.stories.write(old.stories.told)
+        self.stories.written(old.stories.told)
+        self._boots.known = True
+        self.delivered = self._noted = delivered
+        self.dropped += old.dropped
+        self.last_seq, self._written = last_seq, written
+
+    def _rows(self) -> Iterator[tuple[Any, ...]]:
+        """All entries, each with the kernel's boot that it is of."""
+        return self._db.execute(
+            "SELECT kernel, seq, mono_s, journal.offset_s, correctable, urgent, topic, payload"
+            " FROM journal JOIN boots USING (boot) ORDER BY seq"
+        )
+
+    def probe(self) -> None:
+        """Write something, to see whether the disk takes it. Raises sqlite3.Error."""
+        self._db.execute("INSERT OR REPLACE INTO totals VALUES ('probe', ?)", (self.last_seq,))
+
+    @property
+    def gone(self) -> bool:
+        """Whether the file was deleted or replaced by another: what is written is lost."""
+        return self._identity() != self._file
+
+    def _identity(self) -> tuple[int, int]:
+        """Of the file that the path names now."""
+        try:
+            found = self.path.stat() if self.path is not None else None
+        except OSError:
+            found = None
+        return (found.st_dev, found.st_ino) if found else (0, 0)
 
     def append(self, entries: Iterable[Entry]) -> None:
         """One commit. What is delivered is noted with it, at no further cost."""
+        entries = tuple(entries)
         age_s, written = self._age_s(), self._written
         rows = []
         for e in entries:
             written += _size(e.topic, e.payload)
             rows.append(
-                (e.seq, self._boot, e.mono_s, e.offset_s, e.correctable, e.urgent, age_s,
+                (e.seq, self._boots.present, e.mono_s, e.offset_s, e.correctable, e.urgent, age_s,
                  self.delivered, written, e.topic, e.payload)
             )  # fmt: skip
-        with _transaction(self._db):
-            self._db.executemany(
-                "INSERT OR REPLACE INTO journal VALUES (?,?,?,?,?,?,?,?,?,?,?)", rows
-            )
+        with tables.transaction(self._db):
+            if not self._boots.known:
+                self._boots.write()
+            self._db.executemany(INSERT, rows)
+            self.stories.write(entries)
+        self.stories.written(entries)
+        self._boots.known = True
         self._noted = self.delivered
-        self.last_seq = rows[-1][0]
+        self.last_seq = max(self.last_seq, rows[-1][0])
         self._written = written
 
     @property
@@ -177,13 +197,11 @@ class Journal:
 
         Returns the seq of the first entry whose time was off by a second or more; 0: none.
         """
-        known_s = self._real("SELECT offset_s FROM boots WHERE boot = ?", self._boot)
-        if known_s and abs(known_s - offset_s) < 1:
+        if not self._boots.correct(offset_s):
             return 0
-        self._db.execute("UPDATE boots SET offset_s = ? WHERE boot = ?", (offset_s, self._boot))
         return self._one(
             "SELECT min(seq) FROM journal WHERE correctable AND boot = ? AND abs(offset_s - ?) > 1",
-            self._boot, offset_s,
+            self._boots.present, offset_s,
         )  # fmt: skip
 
     def trim(self) -> int:
@@ -197,17 +215,23 @@ class Journal:
         old = bool(aged) and self._real("SELECT age_s FROM journal WHERE seq = ?", aged) < too_old_s
         if self.bytes <= self._limits.max_bytes and not old:
             return 0
-        dropped = 0
-        with _transaction(self._db):
-            if old:
-                dropped += self._cut("age_s < ?", too_old_s)
-            for which in ("seq <= ?", "seq > ? AND NOT urgent", "seq > ?"):
-                dropped += self._shrink(which)
-            self.dropped += dropped
-            self._db.executemany(
-                "INSERT OR REPLACE INTO totals VALUES (?, ?)",
-                (("dropped", self.dropped), ("cut", self._cut_away)),
-            )
+        before = self.dropped, self._cut_away
+        try:
+            with tables.transaction(self._db):
+                return self._trim(too_old_s if old else 0.0)
+        except BaseException:
+            self.dropped, self._cut_away = before  # nothing is cut that is not committed
+            raise
+
+    def _trim(self, too_old_s: float) -> int:
+        dropped = self._cut("age_s < ?", too_old_s) if too_old_s else 0
+        for which in ("seq <= ?", "seq > ? AND NOT urgent", "seq > ?"):
+            dropped += self._shrink(which)
+        self.dropped += dropped
+        self._db.executemany(
+            "INSERT OR REPLACE INTO totals VALUES (?, ?)",
+            (("dropped", self.dropped), ("cut", self._cut_away)),
+        )
         return dropped
 
     def _shrink(self, which: str) -> int:
@@ -237,25 +261,5 @@ class Journal:
         return self._age_base_s + time.monotonic() - self._began_s
 
 
-@contextmanager
-def _transaction(db: sqlite3.Connection) -> Iterator[None]:
-    """One commit, or nothing."""
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        db.execute("COMMIT")
-    finally:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-
-
 def _size(topic: str, payload: str) -> int:
     return len(topic) + len(payload) + ROW_BYTES
-
-
-def _kernel_boot() -> str:
-    """Names one boot of this machine, within which monotonic clocks can be compared."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return ""

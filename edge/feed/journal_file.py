@@ -5,12 +5,13 @@ import sqlite3
 from pathlib import Path
 
 from edge.config import OutboxConfig, state_dir
-from edge.errors import FatalError
+from edge.errors import FatalError, HedgerowError
 from edge.feed.journal import Journal
 
 log = logging.getLogger(__name__)
 
 NOT_A_JOURNAL = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+HOMELESS = "there is no state folder; outbox.folder sets one"
 
 
 def open_journal(path: Path | None, limits: OutboxConfig) -> tuple[Journal, str]:
@@ -19,25 +20,39 @@ def open_journal(path: Path | None, limits: OutboxConfig) -> tuple[Journal, str]
     A damaged file is moved aside. Raises FatalError where another daemon holds the file.
     """
     if path is None:
-        return Journal(None, limits), "there is no state directory"
-    for _ in range(2):
-        try:
-            return Journal(path, limits), ""
-        except sqlite3.Error as error:
-            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-            if code == sqlite3.SQLITE_BUSY:
-                raise FatalError(
-                    f"{path}: another daemon holds this outbox: stop it, or give this one a "
-                    "device id of its own (--device)"
-                ) from None
-            reason = str(error)
-            if code not in NOT_A_JOURNAL or not set_aside(path):
-                break
-        except OSError as error:
-            reason = error.strerror or str(error)
-            break
-    log.warning("outbox %s: %s; events wait in memory only", path, reason)
-    return Journal(None, limits), f"{path}: {reason}"
+        return Journal(None, limits), HOMELESS
+    try:
+        return open_on_disk(path, limits), ""
+    except (sqlite3.Error, OSError) as error:
+        reason = why(path, error)
+    log.warning("outbox %s; events wait in memory only, and it is tried again", reason)
+    return Journal(None, limits), reason
+
+
+def open_on_disk(path: Path, limits: OutboxConfig) -> Journal:
+    """The journal in this file; one that is damaged is moved aside.
+
+    Raises FatalError where another daemon holds it, else sqlite3.Error or OSError.
+    """
+    try:
+        return Journal(path, limits)
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code == sqlite3.SQLITE_BUSY:
+            raise FatalError(
+                f"{path}: another daemon holds this outbox: stop it, or give this one a "
+                "device id of its own (--device)"
+            ) from None
+        if code not in NOT_A_JOURNAL or not set_aside(path):
+            raise
+    return Journal(path, limits)
+
+
+def why(path: Path, error: sqlite3.Error | OSError) -> str:
+    """Why a journal cannot be opened, and what to do."""
+    reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    hint = "outbox.folder must be a folder that can be written, on a disk with room"
+    return f"{path}: {reason} ({hint})"
 
 
 def set_aside(path: Path) -> bool:
@@ -58,5 +73,5 @@ def default_path(limits: OutboxConfig, device: str) -> Path | None:
     """Where a device's journal lies: outbox.folder, else systemd's, else the user's."""
     try:
         return (limits.folder or state_dir()) / f"{device}.outbox"
-    except RuntimeError:  # somebody without a home
+    except (RuntimeError, HedgerowError):  # somebody without a home
         return None

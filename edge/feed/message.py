@@ -25,7 +25,11 @@ class Message:
         return self.payload.decode("utf-8", "replace")
 
     @property
+    def raw(self) -> bytes:
+        """The payload's bytes."""
+        return self.payload.encode() if isinstance(self.payload, str) else self.payload
+
+    @property
     def size(self) -> int:
         """Bytes on the line, at most."""
-        payload = self.payload.encode() if isinstance(self.payload, str) else self.payload
-        return len(self.topic.encode()) + len(payload) + PACKET_HEADER
+        return len(self.topic.encode()) + len(self.raw) + PACKET_HEADER

@@ -1,40 +1,36 @@
-"""Messages to and from an MQTT broker. The only module that imports paho.
-
-paho calls back from its network thread, and calls `on_publish` under a lock that `publish` takes:
-what is called from there must take none of our locks.
-"""
+"""Messages to and from an MQTT broker: a connection that keeps itself up."""
 
 import logging
 import os
+import select
 import socket
 import sys
 import time
-from collections import deque
 from collections.abc import Callable
-from threading import Event, Lock, Thread
+from threading import Thread, Timer
 from typing import Any
-
-from paho.mqtt import client as paho
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from edge.config import MqttConfig
 from edge.errors import FatalError
-from edge.feed import access
+from edge.feed import access, bounded_client
 from edge.feed.access import REFUSALS, TOO_LARGE, UNANSWERED, UNSUPPORTED_VERSION
+from edge.feed.endings import Endings
 from edge.feed.message import Message
+from edge.feed.sending import Sender
+from edge.feed.subscriptions import Subscriptions
 
 log = logging.getLogger(__name__)
-paho_log = logging.getLogger(f"{__name__}.paho")
-paho_log.addFilter(lambda record: "exception" in str(record.msg))
-paho_log.setLevel(logging.WARNING)
 
-RECONNECT_S = (0.25, 30)
-"""The first wait before connecting again, and the longest; doubled in between."""
-IN_FLIGHT = 100
-"""Events sent and not yet acknowledged, at most; half of what a broker allows, if that is less."""
+RECEIVED = 2_097_152
+"""Bytes of a packet that the daemon reads, at most: commands and its own retained messages."""
+ANSWER_S = 2.0
+"""How long a broker may take to answer to MQTT 5's way of naming that bound, the first time: one
+that only speaks 3.1.1 may wait for the rest of what it takes for something else."""
+ANY = 65_535
+"""Receive Maximum of a broker that names none."""
 
 
-class MqttClient:
+class MqttClient(Sender):
     """A connection that keeps itself up. `with` means: trying to be connected.
 
     Retained messages are remembered, the latest of each topic, and said again whenever the
@@ -46,60 +42,42 @@ class MqttClient:
         config: MqttConfig,
         client_id: str,
         will: Message | None = None,
+        received: int = RECEIVED,
     ) -> None:
-        """Raises FatalError where a password, certificate or key file cannot be used."""
+        """`received`: bytes of a packet that is read, at most.
+
+        Raises FatalError where a password, certificate or key file cannot be used.
+        """
         self._config = config
         self._client_id = client_id
         self._will = will
+        self._received_limit = received
         self.on_ack: Callable[[int, str], None] | None = None
         """Called under paho's lock with the number of a message, and why it was refused or ""."""
-        self.address = access.address(config.broker)
-        self.connected = Event()
-        self.connections = 0
-        """Counts them; within one of them, messages arrive in the order of `send`."""
-        self.dropped = 0
-        self.window = IN_FLIGHT  # messages of `send` that may wait for their acknowledgement
-        self.max_bytes = 0  # the largest message that the broker takes; 0: any
-        self.renewals = 0
-        """How often all that was under way was forgotten: `send` it again."""
-        self._listeners: dict[str, Callable[[Message], None]] = {}
+        super().__init__(access.address(config.broker))
+        self._subscriptions = Subscriptions(self._denied)
+        self._endings = Endings(str(self.address), client_id, self._denied, self._subscriptions)
         self._refusal = ""
         self._was_connected = False
+        self._connected_s = 0.0
         self._away_logged = False
         self._unanswered = 0
-        self._lock = Lock()
-        self._retained: dict[str, Message] = {}
-        self._waiting: deque[tuple[paho.MQTTMessageInfo, int]] = deque()
+        self._plain = False
         self._client = self._make("3.1.1" if config.protocol == "3.1.1" else "5")
 
-    def _make(self, protocol: str) -> paho.Client:
-        config = self._config
+    def _make(self, protocol: str) -> bounded_client.BoundedClient:
         self.protocol = protocol
-        client = paho.Client(
-            CallbackAPIVersion.VERSION2,
-            self._client_id,
-            protocol=paho.MQTTv5 if protocol == "5" else paho.MQTTv311,
-            transport="websockets" if self.address.websocket else "tcp",
+        client = bounded_client.make(
+            self._config, self._client_id, self._will, protocol, self._received_limit
         )
-        client.max_queued_messages_set(10 * IN_FLIGHT)
-        client.max_inflight_messages_set(0)  # `send` keeps the window; paho's queue loses the order
-        client.suppress_exceptions = True  # they would end paho's thread; they are logged
-        client.enable_logger(paho_log)
-        client.reconnect_delay_set(*RECONNECT_S)  # type: ignore[arg-type]
-        if config.username:
-            client.username_pw_set(config.username, access.password(config))
-        if self.address.tls:
-            client.tls_set_context(access.tls(config))
-        if self.address.websocket:
-            client.ws_set_options(path=self.address.path)
-        if self._will is not None:
-            client.will_set(self._will.topic, self._will.payload, self._will.qos, self._will.retain)
-        client.on_socket_open = access.no_delay
+        client.plain = self._plain
+        client.on_socket_open = self._opened
         client.on_connect = self._connected
         client.on_connect_fail = self._unreachable
         client.on_disconnect = self._disconnected
         client.on_message = self._received
         client.on_publish = self._acknowledged
+        client.on_subscribe = self._subscribed
         return client
 
     def __enter__(self) -> "MqttClient":
@@ -107,76 +85,49 @@ class MqttClient:
         return self
 
     def _start(self) -> None:
-        keepalive = self._config.keepalive_s
-        self._client.connect_async(self.address.host, self.address.port, keepalive=keepalive)
-        self._client.loop_start()
+        self._client.begin(self.address, self._config.keepalive_s)
 
     def __exit__(self, *_: object) -> None:
-        _end(self._client)
+        self._client.end()
 
-    def publish(self, message: Message) -> None:
-        """Say it now. While the broker is away only what is retained is kept, for its return."""
-        with self._lock:
-            if not self.fits(message):
-                log.warning(
-                    "broker %s takes no %d bytes: %s", self.address, message.size, message.topic
-                )
-                self.dropped += 1
-                return
-            if message.retain:
-                if message.payload:
-                    self._retained[message.topic] = message
-                else:
-                    self._retained.pop(message.topic, None)
-            if self.connected.is_set():
-                self._send(message)
-            elif not message.retain:
-                self.dropped += 1
+    @property
+    def denied(self) -> tuple[str, ...]:
+        """Topics that the broker does not let this client publish on or read."""
+        return self._denied.topics
 
-    def send(self, message: Message, connection: int) -> int | None:
-        """Say it in that connection, in order; its number, None where the connection is over."""
-        with self._lock:
-            if connection != self.connections or not self.connected.is_set():
-                return None
-            info = self._client.publish(message.topic, message.payload, message.qos)
-            if info.rc == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE:
-                return None
-            self._wait_for(info, message)
-            return info.mid
-
-    def fits(self, message: Message) -> bool:
-        """Whether the broker would take a message of this size."""
-        return not self.max_bytes or message.size <= self.max_bytes
-
-    def _send(self, message: Message) -> None:
-        info = self._client.publish(message.topic, message.payload, message.qos, message.retain)
-        if message.qos == 0:
-            return
-        if info.rc not in (MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_NO_CONN):
-            self.dropped += 1
-            return
-        self._wait_for(info, message)
-
-    def _wait_for(self, info: paho.MQTTMessageInfo, message: Message) -> None:
-        info.rc = MQTTErrorCode.MQTT_ERR_SUCCESS  # without a connection paho keeps it: no failure
-        self._waiting.append((info, message.size))
-        while self._waiting and self._waiting[0][0].is_published():
-            self._waiting.popleft()
+    @property
+    def refused(self) -> bool:
+        """Whether the broker has refused this client for good."""
+        return bool(self._refusal)
 
     def listen(self, topics: str, listener: Callable[[Message], None]) -> None:
         """What comes on such topics (`+` and `#` as in MQTT), QoS 1; called on paho's thread.
 
         It must not wait.
         """
-        with self._lock:
-            self._listeners[topics] = listener
+        with self._held():
+            self._subscriptions.add(topics, listener)
             if self.connected.is_set():
-                self._client.subscribe(topics, 1)
+                self._subscribe([topics])
+
+    def _subscribe(self, topics: list[str]) -> None:
+        if topics:
+            _, number = self._client.subscribe([(each, 1) for each in topics])
+            if number is not None:
+                self._subscriptions.asked(number, topics)
 
     def check(self) -> None:
-        """Raises FatalError where the broker refused this client before it ever was connected."""
+        """Read again what was not read for a while.
+
+        Raises FatalError where the broker refused this client before it ever was connected.
+        """
+        self._log.flush()
         if self._refusal and not self._was_connected:
             raise FatalError(f"mqtt.broker {self.address}: {self._refusal}")
+        with self._held():
+            over = self._subscriptions.reopened()
+            if self.connected.is_set():
+                self._subscribe(over)
 
     def restart(self, reason: str) -> None:
         """Cut a connection that does not do its work; the next one is made at once."""
@@ -189,19 +140,13 @@ class MqttClient:
         except (OSError, AttributeError, ValueError):
             log.debug("the connection was gone before it could be cut")
 
-    @property
-    def pending(self) -> int:
-        """What is not acknowledged."""
-        with self._lock:
-            return sum(not info.is_published() for info, _ in self._waiting)
-
     def flush(self, timeout_s: float) -> int:
         """Wait for the acknowledgements; returns how many are still missing."""
         until_s = time.monotonic() + timeout_s
-        while self.pending and time.monotonic() < until_s:
+        while (missing := self.pending) and time.monotonic() < until_s:
             self.check()
             time.sleep(0.005)
-        return self.pending
+        return missing
 
     def _connected(self, _client: Any, _data: Any, _flags: Any, reason: Any, props: Any) -> None:
         self._unanswered = 0
@@ -212,20 +157,41 @@ class MqttClient:
             self._refusal = REFUSALS.get(reason.value, "")
             log.warning("broker %s refuses the connection: %s", self.address, reason)
             return
-        log.info("broker %s connected, MQTT %s", self.address, self.protocol)
+        self._log.info("broker %s connected, MQTT %s", self.address, self.protocol)
         self._was_connected, self._refusal, self._away_logged = True, "", False
-        self.window = max(1, min(IN_FLIGHT, getattr(props, "ReceiveMaximum", 2 * IN_FLIGHT) // 2))
+        self._connected_s = time.monotonic()
+        if self._plain and self.protocol == "5":  # it speaks MQTT 5, and was only slow
+            self._plain = False
+            self._change_client("5")
+            return
         limits = (self.max_bytes, getattr(props, "MaximumPacketSize", 0))
         self.max_bytes = min((limit for limit in limits if limit), default=0)
-        with self._lock:
-            self.connections += 1
-            for message in self._retained.values():
-                self._send(message)
-            self.connected.set()
-            if self._listeners:
-                self._client.subscribe([(topics, 1) for topics in self._listeners])
+        with self._held():
+            self._begin(getattr(props, "ReceiveMaximum", ANY))
+            self._subscribe(self._subscriptions.wanted())
+
+    def _opened(self, client: Any, _data: Any, line: Any) -> None:
+        access.no_delay(line)
+        if self.protocol == "5" and not self._plain and not self._was_connected:
+            timer = Timer(ANSWER_S, self._not_answered, (client, line))
+            timer.daemon = True
+            timer.start()
+
+    def _not_answered(self, client: Any, line: Any) -> None:
+        """Ask again without naming a bound."""
+        try:
+            answered = bool(select.select([line], [], [], 0)[0])  # and we had no time to look
+        except (OSError, ValueError):
+            answered = True
+        known = client is not self._client or self._was_connected or self._refusal
+        if not answered and not known:
+            log.debug("broker %s: no answer to MQTT 5 with properties", self.address)
+            self._plain = True
+            self._unanswered = UNANSWERED - 1
+            self._change_client("5")
 
     def _unreachable(self, _client: Any, _data: Any) -> None:
+        self._endings.away()
         if not self._away_logged:
             why = str(sys.exc_info()[1])  # paho calls this from the handler of what went wrong
             log.warning("broker %s is not reachable (%s); trying again", self.address, why)
@@ -235,9 +201,7 @@ class MqttClient:
         if client is not self._client:
             return
         if self.connected.is_set() and reason.is_failure:
-            log.warning("broker %s lost: %s; trying again", self.address, reason)
-            if reason.value in TOO_LARGE:
-                self._learn_limit()
+            self._client.wait(self._lost(reason, time.monotonic() - self._connected_s))
         elif not self._was_connected:
             self._unanswered += 1
             auto = self._config.protocol == "auto" and self.protocol == "5"
@@ -245,20 +209,31 @@ class MqttClient:
                 self._fall_back()
         self.connected.clear()
 
+    def _lost(self, reason: Any, lasted_s: float) -> float:
+        """Returns how long to wait. Maybe under paho's lock: ours must not be waited for."""
+        overlong, self._client.overlong = self._client.overlong, None
+        if overlong is not None:
+            return self._endings.flooded(*overlong, self._received_limit)
+        wait_s = self._endings.lost(reason, lasted_s, self._flight.oldest)
+        if reason.value in TOO_LARGE:  # what the broker sent, so this is not under paho's lock
+            self._learn_limit()
+        return wait_s
+
     def _learn_limit(self) -> None:
         """Brokers acknowledge in order: it was the first of those that wait."""
         self.connected.clear()
-        with self._lock:
-            sizes = (size for info, size in self._waiting if not info.is_published())
-            size = next(sizes, 0)
-            if not size:
+        with self._held():
+            self._settle()
+            oldest = self._flight.oldest
+            if oldest is None:
                 return
-            self.max_bytes = size - 1
+            self.max_bytes = oldest.size - 1
             log.error(
-                "broker %s takes no %d bytes: larger messages are set aside", self.address, size
-            )
+                "broker %s takes no %d bytes: larger messages are set aside",
+                self.address, oldest.size,
+            )  # fmt: skip
             self._retained = {t: m for t, m in self._retained.items() if self.fits(m)}
-            self._waiting.clear()
+            self._flight.clear()
             self.renewals += 1
             self._change_client(self.protocol)
 
@@ -271,30 +246,26 @@ class MqttClient:
         old, self._client = self._client, self._make(protocol)
 
         def change() -> None:
-            _end(old)
+            old.end()
             self._start()
 
         Thread(target=change, name="mqtt anew", daemon=True).start()
 
     def _acknowledged(self, _c: Any, _data: Any, number: int, reason: Any, _props: Any) -> None:
+        refusal = str(reason) if reason.is_failure else ""
         if self.on_ack is not None:
-            self.on_ack(number, str(reason) if reason.is_failure else "")
+            self.on_ack(number, refusal)
+        self._flight.acked(number, refusal)
+        self._pump()
+
+    def _subscribed(self, _c: Any, _data: Any, number: int, reasons: Any, _props: Any) -> None:
+        with self._held():
+            self._subscriptions.answered(number, reasons)
 
     def _received(self, _client: Any, _data: Any, message: Any) -> None:
-        received = Message(message.topic, message.payload, message.qos, message.retain)
-        for topics, listener in list(self._listeners.items()):
-            if paho.topic_matches_sub(topics, message.topic):
-                listener(received)
-
-    @property
-    def refused(self) -> bool:
-        """Whether the broker has refused this client for good."""
-        return bool(self._refusal)
-
-
-def _end(client: paho.Client) -> None:
-    """Without callbacks nothing refers to it in a circle, and its sockets close at once."""
-    client.disconnect()
-    client.loop_stop()
-    client.on_connect = client.on_connect_fail = client.on_disconnect = None
-    client.on_message = client.on_publish = None
+        try:
+            received = Message(message.topic, message.payload, message.qos, message.retain)
+        except UnicodeDecodeError:
+            self._log.warning("broker %s: a topic that is not UTF-8 is left out", self.address)
+            return
+        self._subscriptions.deliver(received)

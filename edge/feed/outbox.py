@@ -8,18 +8,22 @@ import logging
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
-from threading import Event, Lock, Thread
+from threading import Event, RLock, Thread
 
 from edge.config import OutboxConfig
 from edge.feed import payloads
 from edge.feed.clock import Clock
 from edge.feed.delivery import Delivery
-from edge.feed.journal import Entry
-from edge.feed.journal_file import NOT_A_JOURNAL, open_journal, set_aside
+from edge.feed.entry import Entry
+from edge.feed.journal import Journal
+from edge.feed.journal_file import NOT_A_JOURNAL
 from edge.feed.mqtt import MqttClient
+from edge.feed.open_stories import Left
+from edge.feed.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -49,19 +53,20 @@ class Outbox:
         self._limits = limits
         self._client = client
         self._clock = clock
-        self._journal, self._memory_only = open_journal(path, limits)
-        self.path = self._journal.path
-        self.numbers: Iterator[int] = count(self._journal.last_seq + 1)
+        self._store = Store(path, limits)
+        self.path = path
+        self.numbers: Iterator[int] = count(self._store.first_seq)
         """The seq of every event to come: it goes on where the journal ends."""
         self._wake = Event()
-        self._delivery = Delivery(self._journal, client, limits.replay_per_s, self._wake.set)
+        self._delivery = self._deliver()
         self._new: deque[Entry] = deque()
-        self._failure = ""
+        self._end_left: Callable[[Left], None] | None = None
+        self._complaint = ""
         self._lost = 0
         self._synced = False
         self._commit_at_s = self._look_at_s = self._end_at_s = 0.0
         self._stopping = False
-        self._guard = Lock()
+        self._guard = RLock()
         self._depth = 0
         self.moved_s = time.monotonic()
         """When its thread last came round; it does every second."""
@@ -80,13 +85,34 @@ class Outbox:
         self._wake.set()
         self._thread.join(timeout=2 * GOODBYE_S)
 
+    def _deliver(self) -> Delivery:
+        return Delivery(self._journal, self._client, self._limits.replay_per_s, self._wake.set)
+
+    @property
+    def _journal(self) -> Journal:
+        return self._store.journal
+
+    def inherit(self, end: Callable[[Left], None]) -> None:
+        """Have every story ended that an earlier run left open: now, and when a journal that
+        could not be opened so far is there."""
+        with self._guard:
+            self._end_left = end
+            self._settle()
+
+    def _settle(self) -> None:
+        while self._end_left is not None and self._journal.left:
+            self._end_left(self._journal.left.pop(0))
+
     def put(self, entry: Entry) -> None:
         """Take one event; they come in the order of their seq."""
         self._new.append(entry)
         self._wake.set()
 
     def replay(self, first: int, last: int | None = None) -> int:
-        """Publish again what the journal still has from that seq on; returns how much that is."""
+        """Publish again what the journal still has from that seq on; returns how much that is.
+
+        Raises TransientError where too many replays wait.
+        """
         found = 0
         with self._guard:
             try:
@@ -95,6 +121,15 @@ class Outbox:
                 self._failed(error)
         self._wake.set()
         return found
+
+    def cancel_replays(self) -> int:
+        """Call off the replays that are not sent yet; returns how many events that were."""
+        with self._guard:
+            try:
+                return self._delivery.cancel_replays()
+            except sqlite3.Error as error:
+                self._failed(error)
+                return 0
 
     def flush(self, timeout_s: float) -> int:
         """Wait until the broker has all; returns how many events it has not."""
@@ -127,17 +162,28 @@ class Outbox:
 
     def status(self) -> payloads.OutboxStatus:
         """How the outbox is doing."""
-        depth = self.depth
-        reason = self._failure or self._memory_only
+        depth, store, journal = self.depth, self._store, self._journal
+        first, last = self._only_in_memory()
         return payloads.OutboxStatus(
             depth=depth,
-            bytes=self._journal.bytes,
-            last_seq=self._journal.last_seq,
-            dropped=self._journal.dropped + self._lost,
+            bytes=journal.bytes,
+            last_seq=journal.last_seq,
+            dropped=journal.dropped + self._lost,
             refused=self._delivery.refused,
-            durable=not reason,
-            reason=reason,
+            durable=not store.reason,
+            reason=store.reason,
+            memory_since=payloads.iso(store.since_unix_s) if store.reason else None,
+            memory_from_seq=first,
+            memory_to_seq=last,
         )
+
+    def _only_in_memory(self) -> tuple[int | None, int | None]:
+        """First and last event that a power cut would take now."""
+        new = list(self._new)
+        if self._store.reason and self._store.in_memory and self._journal.last_seq:
+            first, last = self._store.first_seq, self._journal.last_seq
+            return first, new[-1].seq if new else last
+        return (new[0].seq, new[-1].seq) if self._store.reason and new else (None, None)
 
     def _run(self) -> None:
         while True:
@@ -146,21 +192,29 @@ class Outbox:
             self._wake.clear()
             with self._guard:
                 try:
-                    self._look_at_clock()
-                    self._store()
-                    self._delivery.step()
-                    if self._journal.unnoted > NOTE_AFTER:
-                        self._journal.note()
-                except sqlite3.Error as error:
-                    self._failed(error)
+                    self._round()
                 except Exception as error:  # noqa: BLE001  a thread that dies would mute the feed
-                    log.error(
-                        "outbox %s: unexpected %s: %s", self.path, type(error).__name__, error
-                    )
-                    time.sleep(RETRY_S)
+                    self._complain(error)
                 if self._stopping and self._finished():
                     self._close()
                     return
+
+    def _round(self) -> None:
+        try:
+            self._look_around()
+            self._write()
+            self._delivery.step()
+            if self._journal.unnoted > NOTE_AFTER:
+                self._journal.note()
+        except sqlite3.Error as error:
+            self._failed(error)
+
+    def _complain(self, error: Exception) -> None:
+        said = f"unexpected {type(error).__name__}: {error}"
+        if said != self._complaint:
+            log.error("outbox %s: %s; trying again", self.path, said)
+        self._complaint = said
+        time.sleep(RETRY_S)
 
     def _nap_s(self) -> float:
         """How long nothing has to be done unless somebody wakes us."""
@@ -168,10 +222,10 @@ class Outbox:
             return 0.005
         return max(0.0005, min(1.0, self._commit_at_s - time.monotonic())) if self._new else 1.0
 
-    def _store(self) -> None:
+    def _write(self) -> None:
         """All that is new, in one commit."""
         now_s = time.monotonic()
-        if self._failure:
+        if self._store.reason and not self._store.in_memory:
             self._delivery.offer(list(self._new), stored=False)
         if not self._new or (now_s < self._commit_at_s and not self._stopping):
             return
@@ -180,9 +234,7 @@ class Outbox:
         self._journal.append(batch)
         for _ in batch:
             self._new.popleft()
-        if self._failure:
-            log.warning("outbox %s: the disk takes events again", self.path)
-            self._failure = ""
+        self._store.well(len(batch))
         self._delivery.offer(batch, stored=True)
         dropped = self._journal.trim()
         if dropped:
@@ -194,9 +246,7 @@ class Outbox:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in NOT_A_JOURNAL and self.path:
             self._begin_anew(self.path)
             return
-        if self._failure != str(error):
-            log.error("outbox %s: %s; events wait in memory meanwhile", self.path, error)
-        self._failure = str(error)
+        self._store.failed(str(error))
         self._delivery.offer(list(self._new), stored=False)
         while len(self._new) > MEMORY_EVENTS:
             if self._new[0].seq <= self._journal.delivered:
@@ -207,35 +257,50 @@ class Outbox:
             self._lost += 1
 
     def _begin_anew(self, path: Path) -> None:
-        old = self._journal
-        old.abandon()
-        set_aside(path)
-        self._journal, self._memory_only = open_journal(path, self._limits)
-        self._journal.continue_after(old)
-        self._delivery.move_to(self._journal)
-        self._new.extendleft(reversed(self._delivery.unsent))
+        owed = {entry.seq: entry for entry in (*self._delivery.owed, *self._new)}
+        self._store.begin_anew(path)
+        self._delivery.begin_anew(self._journal)
+        self._new = deque(owed[seq] for seq in sorted(owed))
         self._commit_at_s = 0.0
 
-    def _look_at_clock(self) -> None:
-        """When the clock is set, what was told before it is told again with the right time."""
+    def _look_around(self) -> None:
+        """Once a second: at the disk and at the clock."""
         if time.monotonic() < self._look_at_s:
             return
         self._look_at_s = time.monotonic() + RETRY_S
+        if self._store.look(idle=not self._new):
+            self._moved()
         now = self._clock.read()
         if now.synced and not self._synced:
             first = self._journal.clock_is_set(now.offset_s)
             if first:
                 log.info("the clock is set: times of events from %d on are corrected", first)
                 self._delivery.read_again()
-                self._delivery.replay(first, None)
+                self._delivery.replay(first, None, must=True)
         self._synced = now.synced
+
+    def _moved(self) -> None:
+        """The journal has a file again, with all that was in memory."""
+        if self._journal.delivered < self._delivery.journal.delivered:
+            refused = self._delivery.refused
+            self._delivery = self._deliver()  # what waits in the file is older: it comes first
+            self._delivery.refused = refused
+        self._delivery.journal = self._journal
+        self._settle()
 
     def _finished(self) -> bool:
         over = time.monotonic() > self._end_at_s
         return over or not (self._new or self._delivery.busy or self._delivery.awaiting)
 
     def _close(self) -> None:
+        with suppress(sqlite3.Error):
+            self._store.retry()
+        if self._store.reason and (lost := self.depth):
+            log.error(
+                "outbox %s: %s; %d events that the broker has not acknowledged are lost",
+                self.path, self._store.reason, lost,
+            )  # fmt: skip
         try:
-            self._journal.close()
+            self._store.close()
         except sqlite3.Error as error:
             log.error("outbox %s: %s", self.path, error)

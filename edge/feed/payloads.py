@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
@@ -65,7 +65,8 @@ class EventPayload(Payload):
     track: int | None
     """The object's number on its source; null for a whole-frame label."""
     change: str | None = None
-    """Why it is told, for an object: appeared, goes_on, entered, left, stayed, crossed, gone."""
+    """Why it is told, for an object: appeared, goes_on, entered, left, stayed, crossed, gone. For
+    every story: lost, an end that a later run tells for one that was killed."""
     place: str | None = None
     """The zone or line that was entered, left, stayed in or crossed."""
     direction: Literal["forward", "backward"] | None = None
@@ -195,6 +196,21 @@ class OutboxStatus(Payload):
     """Whether events survive a power cut now."""
     reason: str
     """Why not; else empty."""
+    memory_since: Iso | None = None
+    """Since when events are only in memory; null while they are durable."""
+    memory_from_seq: int | None = None
+    """The first event that is only in memory; null where there is none."""
+    memory_to_seq: int | None = None
+    """The last one."""
+
+
+class FileStatus(Payload):
+    """How the file of `[file]` is doing."""
+
+    lost: int
+    """Lines that could not be written since the daemon started."""
+    reason: str
+    """Why lines are lost now; else empty."""
 
 
 class StatusPayload(Payload):
@@ -210,8 +226,14 @@ class StatusPayload(Payload):
     sources: dict[str, SourceStatus]
     outbox: OutboxStatus | None
     """None where nothing goes to a broker."""
+    file: FileStatus | None = None
+    """None where no file is written."""
     dropped_messages: int
-    """Observations, snapshots and answers for which no broker was there."""
+    """Observations, snapshots and answers for which no broker was there, or no room."""
+    ignored_commands: int = 0
+    """Retained commands: they are stale, and get no answer."""
+    denied: tuple[str, ...] = ()
+    """Topics that the broker does not let this device publish on or read."""
     clock_synced: bool
     temperature_c: float | None
     frame_share: float = 1.0
@@ -239,6 +261,22 @@ def told_again(event: str, replayed: bool, shift_s: float) -> str:
             told[key] = _shifted(told[key], shift_s)
         told["clock"] = told["clock"] | {"synced": True, "corrected": True}
     return json.dumps(told, ensure_ascii=False, separators=(",", ":"))
+
+
+def ended_later(latest: str, boot_id: str, later_s: float, shift_s: float) -> dict[str, Any]:
+    """A story's latest event -> its end, told by a run that only knows how long it went on; its
+    `seq` is to be set.
+
+    `later_s`: from that event to the last sign of life; nothing for a recording. Raises
+    ValueError, KeyError or TypeError for what is no event.
+    """
+    told: dict[str, Any] = json.loads(told_again(latest, True, shift_s))
+    if told["clock"].get("virtual"):
+        later_s = 0.0
+    told |= {"event_type": "end", "change": "lost", "place": None, "direction": None}
+    told |= {"boot_id": boot_id, "time": _shifted(told["time"], later_s)}
+    told["duration_s"] = round(told["duration_s"] + later_s, 3)
+    return told
 
 
 def _shifted(moment: str, by_s: float) -> str:

@@ -10,6 +10,8 @@ from edge.errors import TransientError
 from edge.feed.message import ROOT, Message
 from edge.feed.mqtt import MqttClient
 
+RECEIVED = 16_777_216
+"""Bytes of a message that is read, at most: a picture of the largest cameras."""
 BACKLOG = 10_000
 """Messages held for a reader that is slower than the feed; more are counted as missed."""
 
@@ -35,7 +37,7 @@ class Reader:
         self._device = device
         self._queue: Queue[Received] = Queue(BACKLOG)
         self.missed = 0
-        self._client = MqttClient(config, client_id="")
+        self._client = MqttClient(config, client_id="", received=RECEIVED)
         self._client.listen(f"{ROOT}/{device}/#", self._receive)
 
     def __enter__(self) -> "Reader":

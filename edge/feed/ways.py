@@ -1,5 +1,6 @@
 """A configuration -> the ways on which the feed leaves the device, opened and closed in order."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,11 @@ from edge.feed.commands import Commands
 from edge.feed.message import ROOT, Message
 from edge.feed.mqtt import MqttClient
 from edge.feed.outbox import Outbox
+from edge.feed.payloads import FileStatus
+from edge.feed.retained import Retained
 from edge.feed.sinks import JsonFile, JsonLines, Sink
+
+log = logging.getLogger(__name__)
 
 GOODBYE_S = 0.7
 """How long the end waits for the broker's acknowledgements: exit within 2 s is the promise."""
@@ -27,6 +32,13 @@ class Ways:
     commands: Commands | None = None
     """What the feed's readers ask for."""
     others: tuple[Sink, ...] = ()
+    retained: Retained | None = None
+    """What is on the broker; its `keep` is told of a configuration that changes."""
+
+    @property
+    def file(self) -> FileStatus | None:
+        """How the file of `[file]` is doing."""
+        return next((sink.status() for sink in self.others if isinstance(sink, JsonFile)), None)
 
 
 @contextmanager
@@ -51,9 +63,14 @@ def open_ways(config: Config, json_lines: bool, mqtt: bool) -> Iterator[Ways]:
             config = config.model_copy(update={"mqtt": section})
         client = stack.enter_context(_connection(config))
         path = None if embedded else journal_file.default_path(config.outbox, config.device)
-        _forget_others(config, client)
+        if path is None and not embedded:
+            log.warning("outbox: this user has no home folder; events wait in memory only: set "
+                        "outbox.folder to a folder that can be written")  # fmt: skip
         outbox = stack.enter_context(Outbox(path, config.outbox, client, Clock()))
-        yield Ways(client, outbox, Commands(config.device, client, Clock()), others)
+        commands = stack.enter_context(closing(Commands(config.device, client, Clock())))
+        folder = path.parent if path is not None else None
+        retained = stack.enter_context(closing(Retained(folder, config, client)))
+        yield Ways(client, outbox, commands, others, retained)
 
 
 @contextmanager
@@ -69,15 +86,3 @@ def _connection(config: Config) -> Iterator[MqttClient]:
             if client.connected.is_set():
                 client.publish(will)
                 client.flush(GOODBYE_S)
-
-
-def _forget_others(config: Config, client: MqttClient) -> None:
-    """Sources that are configured no more leave nothing retained behind."""
-
-    def look(message: Message) -> None:
-        source = message.topic.split("/")[2]
-        if message.retain and message.payload and source not in config.source:
-            client.publish(Message(message.topic, "", retain=True))
-
-    for kind in ("availability", "state"):
-        client.listen(f"{ROOT}/{config.device}/+/{kind}", look)

@@ -24,6 +24,7 @@ class Crashes:
     def __init__(self, folder: Path | None) -> None:
         """Without a folder nothing is remembered. Raises TransientError where it is not
         writable."""
+        self.folder = folder
         self._counts: dict[str, int] = {}
         self._log = None
         if folder is None:
@@ -50,6 +51,13 @@ class Crashes:
         if self._log is not None:
             self._log.write(f"{_USING}{delegate}\n")
             self._log.flush()
+
+    def close(self) -> None:
+        """Nobody watches any more."""
+        if self._log is not None:
+            faulthandler.disable()
+            self._log.close()
+            self._log = None
 
     def _blame(self, log: Path) -> None:
         """Count the crash that the last process left, where a delegate can be its cause."""

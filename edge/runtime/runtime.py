@@ -1,106 +1,120 @@
 """The ordered list of delegates -> the first one that is right, and the next when it fails."""
 
+import gc
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 
-from edge.errors import FatalError, TransientError
-from edge.flatbuffer import preflight, schema
+from edge.errors import FatalError, HedgerowError, TransientError
 from edge.model import Model
 from edge.runtime import verify
 from edge.runtime.bounded import Bounded, Hung
 from edge.runtime.crashes import Crashes
 from edge.runtime.delegates import cpu, open_delegate
 from edge.runtime.litert import Interpreter
-from edge.runtime.trial import try_out
+from edge.runtime.setup import (
+    UNGUARDED,
+    USUAL,
+    ExchangedError,
+    Limits,
+    NoDelegateError,
+    Refusal,
+    Setup,
+    look_over,
+)
 from edge.runtime.turns import Turns
+from edge.text import shown
 from edge.types import Tensor, TensorSpec
+
+__all__ = [
+    "ExchangedError",
+    "Limits",
+    "NoDelegateError",
+    "Refusal",
+    "Runtime",
+    "Setup",
+    "open_runtime",
+    "start",
+]
 
 log = logging.getLogger(__name__)
 
 LONGEST_RETRY_S = 3600.0
-UNGUARDED = "cpu"
-"""Our own process's arithmetic, with no driver that could hang: it is called directly, because
-handing a frame to a thread that can be given up, and its answer back, costs 0.2 ms."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A delegate that was asked for and is not used."""
-
-    delegate: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """When a delegate is given up, and when it gets another chance."""
-
-    threads: int = 2
-    """Inference threads of the cpu delegate."""
-    invoke_s: float = 10.0
-    """An inference that takes longer hangs."""
-    open_s: float = 120.0
-    """Loading and verifying; a GPU compiles its kernels in this time."""
-    retry_s: float = 60.0
-    """A delegate that failed while running is tried again after this, then after twice that."""
 
 
 class Runtime:
     """One interpreter behind one delegate, shared by all sources."""
 
-    def __init__(
-        self, model: Model, delegates: tuple[str, ...], limits: Limits, crashes: Crashes
-    ) -> None:
+    def __init__(self, setup: Setup) -> None:
         """Raises FatalError where no delegate is left, with every reason."""
-        self._model = model
-        self._delegates = delegates
-        self._limits = limits
-        self._crashes = crashes
         self._turns = Turns()
-        self._refused: dict[str, str] = {}
-        self._waits_s: dict[str, float] = {}
-        self._closed = Event()
+        self._door = Lock()
+        """Held while an accelerator is opened beside what runs: an exchange waits for that."""
+        self._crashes = Crashes(setup.memory)
+        self._ending = False
         self._began_s: float | None = None
         self.opening = False
         """Whether another delegate is being opened, which may take its `open_s`."""
         self.changes = 0
         """How often the delegate changed since the start."""
-        self._thread, self._interpreter, self.delegate = self._open_from(0)
-        self.input: TensorSpec = self._interpreter.inputs[0]
-        self.outputs: tuple[TensorSpec, ...] = self._interpreter.outputs
-        self.output: TensorSpec = self._interpreter.outputs[0]
+        self._begin(setup)
+
+    def _begin(self, setup: Setup) -> None:
+        self.setup = setup
+        self._refused: dict[str, str] = {}
+        self._waits_s: dict[str, float] = {}
+        self._closed = Event()
+        opened = self._open_from(0)
+        self._thread: Bounded = opened[0]
+        self._interpreter: Interpreter | None = opened[1]
+        self.delegate = opened[2]
+        self.input: TensorSpec = opened[1].inputs[0]
+        self.outputs: tuple[TensorSpec, ...] = opened[1].outputs
+        self.output: TensorSpec = self.outputs[0]
 
     @property
     def refused(self) -> tuple[Refusal, ...]:
         """The delegates that were asked for and are not used, each with the latest reason."""
         return tuple(Refusal(name, reason) for name, reason in self._refused.items())
 
-    def infer(self, tensor: Tensor) -> tuple[Tensor, ...]:
+    def infer(self, tensor: Tensor, made_for: Model | None = None) -> tuple[Tensor, ...]:
         """The input tensor -> all raw outputs. Callers take turns.
 
-        Where the delegate raises or hangs, the next one answers; raises TransientError where
-        none is left.
+        Where the delegate raises or hangs, the next one answers. Raises NoDelegateError where
+        none is left, and ExchangedError where the tensor was made for another model.
         """
         with self._turns:
+            if self._ending:
+                raise TransientError("the daemon is ending")
+            if made_for is not None and made_for is not self.setup.model:
+                raise ExchangedError(f"{made_for.path}: runs here no more")
             try:
                 while True:
                     self._began_s = time.monotonic()
                     try:
                         return self._infer(tensor)
-                    except (FatalError, Hung) as error:
+                    except NoDelegateError:
+                        raise
+                    except Exception as error:  # noqa: BLE001  whatever a delegate raises
                         self._began_s = None
-                        self._give_up(f"failed while running: {error}")
+                        if self._ending:
+                            raise TransientError("the daemon is ending") from None
+                        self._give_up(f"failed while running: {_line(error)}")
             finally:
                 self._began_s = None
 
     def _infer(self, tensor: Tensor) -> tuple[Tensor, ...]:
+        interpreter = self._running()
         if self.delegate == UNGUARDED:
-            return self._interpreter.infer(tensor)
-        return self._thread.call(self._limits.invoke_s, self._interpreter.infer, tensor)
+            return interpreter.infer(tensor)
+        return self._thread.call(self.setup.limits.invoke_s, interpreter.infer, tensor)
+
+    def _running(self) -> Interpreter:
+        if self._interpreter is None:
+            raise NoDelegateError(f"{self.setup.model.path}: nothing runs this model any more")
+        return self._interpreter
 
     def busy_s(self, now_s: float) -> float:
         """How long the inference that runs now has been running; 0 where none does."""
@@ -109,26 +123,73 @@ class Runtime:
 
     def bare(self) -> Callable[[], None]:
         """The interpreter's invoke alone, as a benchmark's yardstick: nothing guards it."""
-        return self._interpreter.invoke
+        return self._running().invoke
 
-    def close(self) -> None:
-        """No delegate is tried again."""
+    def exchange(self, setup: Setup, then: Callable[[], None]) -> None:
+        """Another model, or other delegates. An accelerator may let only one in, so what runs is
+        closed before the new one opens; inferences wait meanwhile.
+
+        `then` is called before the first of them. Raises FatalError where the new one cannot run
+        or `then` raises that; what ran before runs on then. Raises NoDelegateError where it
+        cannot.
+        """
+        look_over(setup, tried=setup.model is self.setup.model)
+        with self._door, self._turns:
+            before = self.setup
+            self._change(setup)
+            try:
+                self._begin(setup)
+                then()
+            except FatalError:
+                self._change(before)
+                try:
+                    self._begin(before)
+                except FatalError as error:
+                    raise NoDelegateError(str(error)) from None
+                raise
+            finally:
+                self.changes += 1
+
+    def _change(self, setup: Setup) -> None:
+        self._shut()
+        if setup.memory != self._crashes.folder:
+            self._crashes.close()
+            self._crashes = Crashes(setup.memory)
+
+    def _shut(self) -> None:
+        """The delegate's library lets its device go when nothing refers to the interpreter."""
         self._closed.set()
         self._thread.close()
+        self._interpreter = None
+        gc.collect()
+
+    def stop(self) -> None:
+        """From any thread: no inference begins any more; who waits for one is turned away."""
+        self._ending = True
+
+    def close(self) -> None:
+        """Nothing runs any more, and no delegate is tried again. Waits for who infers."""
+        self.stop()
+        self._closed.set()
+        with self._turns:
+            self._shut()
+        self._crashes.close()
 
     def _give_up(self, reason: str) -> None:
         failed = self.delegate
         self._refuse(failed, reason)
         self._thread.close()
+        self._interpreter = None
         self.opening = True
         try:
-            opened = self._open_from(self._delegates.index(failed) + 1)
+            opened = self._open_from(self.setup.delegates.index(failed) + 1)
         except FatalError as error:
-            raise TransientError(str(error)) from None
+            raise NoDelegateError(str(error)) from None
         finally:
             self.opening = False
         self._use(*opened)
-        Thread(target=self._retry, args=(failed,), name=f"retry {failed}", daemon=True).start()
+        again = (failed, self._closed)
+        Thread(target=self._retry, args=again, name=f"retry {failed}", daemon=True).start()
 
     def _use(self, thread: Bounded, interpreter: Interpreter, delegate: str) -> None:
         self._thread, self._interpreter, self.delegate = thread, interpreter, delegate
@@ -136,13 +197,13 @@ class Runtime:
         self.changes += 1
 
     def _open_from(self, first: int) -> tuple[Bounded, Interpreter, str]:
-        for delegate in self._delegates[first:]:
+        for delegate in self.setup.delegates[first:]:
             try:
                 return self._open(delegate)
             except FatalError as error:
                 self._refuse(delegate, str(error))
         reasons = "; ".join(f"{name}: {reason}" for name, reason in self._refused.items())
-        raise FatalError(f"{self._model.path}: no delegate runs this model: {reasons}")
+        raise FatalError(f"{self.setup.model.path}: no delegate runs this model: {reasons}")
 
     def _open(self, delegate: str) -> tuple[Bounded, Interpreter, str]:
         """Raises FatalError with the reason where the delegate is not to be used."""
@@ -152,16 +213,16 @@ class Runtime:
         self._crashes.using(delegate)
         thread = Bounded(f"inference on {delegate}")
         try:
-            opened = thread.call(self._limits.open_s, self._open_verified, delegate)
+            opened = thread.call(self.setup.limits.open_s, self._open_verified, delegate)
         except Hung as error:
             raise FatalError(f"does not start: {error}") from None
-        except FatalError:
+        except Exception as error:  # noqa: BLE001  whatever a delegate raises
             thread.close()
-            raise
+            raise FatalError(_line(error)) from None
         return thread, opened, delegate
 
     def _open_verified(self, delegate: str) -> Interpreter:
-        model, threads = self._model, self._limits.threads
+        model, threads = self.setup.model, self.setup.limits.threads
         interpreter = open_delegate(delegate, model, threads)
         if model.golden is not None:
             verify.replay(interpreter, model.golden)
@@ -174,32 +235,48 @@ class Runtime:
         self._refused[delegate] = reason
         log.warning("delegate %s refused: %s", delegate, reason)
 
-    def _retry(self, delegate: str) -> None:
+    def _retry(self, delegate: str, closed: Event) -> None:
         """In a thread of its own, until the delegate is right again."""
-        while not self._closed.wait(self._waits_s.setdefault(delegate, self._limits.retry_s)):
-            wait_s = min(2 * self._waits_s[delegate], LONGEST_RETRY_S)
-            self._waits_s[delegate] = wait_s
-            try:
-                opened = self._open(delegate)
-            except FatalError as error:
-                self._refuse(delegate, f"{error}; trying again in {wait_s:.0f} s")
-                self._crashes.using(self.delegate)
-                continue
-            with self._turns:
-                if self._delegates.index(delegate) > self._delegates.index(self.delegate):
-                    opened[0].close()
+        limits, waits_s = self.setup.limits, self._waits_s
+        while not closed.wait(waits_s.setdefault(delegate, limits.retry_s)):
+            wait_s = min(2 * waits_s[delegate], LONGEST_RETRY_S)
+            waits_s[delegate] = wait_s
+            with self._door:
+                if closed.is_set():
                     return
-                self._thread.close()
-                self._use(*opened)
-                del self._refused[delegate]
-            log.warning("delegate %s is used again", delegate)
-            return
+                try:
+                    opened = self._open(delegate)
+                except FatalError as error:
+                    self._refuse(delegate, f"{error}; trying again in {wait_s:.0f} s")
+                    self._crashes.using(self.delegate)
+                    continue
+                self._take_back(opened, closed)
+                return
+
+    def _take_back(self, opened: tuple[Bounded, Interpreter, str], closed: Event) -> None:
+        delegate = opened[2]
+        with self._turns:
+            order = self.setup.delegates.index
+            if closed.is_set() or order(delegate) > order(self.delegate):
+                opened[0].close()
+                return
+            self._thread.close()
+            self._use(*opened)
+            self._refused.pop(delegate, None)
+        log.warning("delegate %s is used again", delegate)
+
+
+def _line(error: Exception) -> str:
+    """What Hedgerow raises on purpose speaks for itself."""
+    if isinstance(error, HedgerowError | Hung):
+        return str(error)
+    return shown(f"unexpected {type(error).__name__}: {error}")
 
 
 def open_runtime(
     model: Model,
     delegates: tuple[str, ...] = ("cpu",),
-    limits: Limits = Limits(),
+    limits: Limits = USUAL,
     state_dir: Path | None = None,
 ) -> Runtime:
     """Pre-flight, first load in a child process, then the delegates in order.
@@ -207,12 +284,10 @@ def open_runtime(
     Crashes are remembered in `state_dir`. Raises FatalError where the model is not sound or no
     delegate is left, with every reason.
     """
-    compiled = (schema.EDGETPU,) if any(name.startswith("edgetpu") for name in delegates) else ()
-    try:
-        custom = preflight.check(model.flatbuffer, (schema.POSTPROCESS, *compiled))
-    except FatalError as error:
-        raise FatalError(f"{model.path}: {error}; copy or convert it again") from None
-    if schema.EDGETPU not in custom:  # else only its own delegate can run it
-        try_out(str(model.path), model.flatbuffer)
-    others = [name for name in delegates if name != "cpu"]
-    return Runtime(model, delegates, limits, Crashes(state_dir if others else None))
+    return start(Setup(model, delegates, limits, state_dir))
+
+
+def start(setup: Setup) -> Runtime:
+    """The same, by the setup."""
+    look_over(setup)
+    return Runtime(setup)

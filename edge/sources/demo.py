@@ -11,6 +11,7 @@ from threading import Event
 import cv2
 import numpy as np
 
+from edge.capture.due import Due
 from edge.errors import FatalError
 from edge.sources.newest import Newest
 from edge.types import Frame, Image
@@ -26,6 +27,8 @@ PHOTOGRAPHS = (
 """A cup, a cat, a person, a rocket on its pad, two textures: one of six shows a person."""
 
 WIDTH, HEIGHT = 640, 480
+FASTEST, LONGEST_S = 1000.0, 86_400.0
+"""The most views a second, and the most seconds that one photograph is shown."""
 ZOOM = 1.15
 """How much larger than the view a photograph is, so that there is something to pan over."""
 
@@ -37,41 +40,46 @@ class Demo:
     skipped = 0
     dropped = 0
 
-    def __init__(self, rounds: int, rate: float, seconds: float) -> None:
-        self._frames = _pan(rounds, rate, seconds)
+    def __init__(self, views: Iterator[tuple[Image, str]], rate: float, fps: float) -> None:
+        """`rate` is how many views make a second; `fps` above 0 is the most handed out of it."""
+        self._views = views
         self._rate = rate
+        self._due = Due(1.0 / fps if fps else 0.0, rate)
         self._stopped = False
 
     def __iter__(self) -> Iterator[Frame]:
-        """Every view of every photograph."""
-        for number, (image, name) in enumerate(self._frames):
+        """The views of every photograph."""
+        for number, (image, name) in enumerate(self._views):
             if self._stopped:
                 return
             at_s = number / self._rate
-            yield Frame(image, at_s, at_s, time.monotonic(), origin=name)
+            if self._due.takes(at_s):
+                yield Frame(image, at_s, at_s, time.monotonic(), origin=name)
 
     def stop(self) -> None:
         """From any thread: no further view."""
         self._stopped = True
 
 
-def demo(uri: str, options: dict[str, str]) -> Newest | Demo:
+def demo(uri: str, options: dict[str, str], fps: float = 0.0) -> Newest | Demo:
     """`demo:?fps=15&rounds=0&seconds=3`: rounds 0 is without end, fps 0 as fast as it goes.
 
+    `fps` above 0 is the most frames a second that are handed out, as of any camera.
     Raises FatalError for options that are none, and where scikit-image is not installed.
     """
     try:
         rate = float(options.pop("fps", "15"))
         rounds = int(options.pop("rounds", "0"))
         seconds = float(options.pop("seconds", "3"))
-        if options or min(rate, rounds, seconds - 0.1) < 0:
+        sound = 0 <= rate <= FASTEST and rounds >= 0 and 0.1 <= seconds <= LONGEST_S
+        if options or not sound:  # not a number is never within bounds
             raise ValueError
     except ValueError:
         raise FatalError(f"{uri}: expected demo:?fps=NUMBER&rounds=NUMBER&seconds=NUMBER") from None
     _folder()
     if rate == 0:
-        return Demo(rounds or 1, 15.0, seconds)
-    return Newest(lambda stopped: _paced(_pan(rounds, rate, seconds), rate, stopped))
+        return Demo(_pan(rounds or 1, 15.0, seconds), 15.0, fps)
+    return Newest(lambda stopped: _paced(_pan(rounds, rate, seconds), rate, stopped), fps)
 
 
 def _paced(views: Iterator[tuple[Image, str]], rate: float, stopped: Event) -> Iterator[Frame]:

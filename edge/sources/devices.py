@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge.errors import TransientError
+from edge.seldom import Seldom
 
 CLASS = Path("/sys/class/video4linux")
 
@@ -34,7 +35,11 @@ class Identity:
 class Known:
     """What is remembered of a source from one opening to the next."""
 
+    name: str = ""
+    """What the source is called."""
     identities: dict[str, Identity] = field(default_factory=dict)
+    printed: Seldom = field(default_factory=Seldom)
+    """What its libraries print."""
 
 
 def find(device: str, known: Known, classes: Path = CLASS, nodes: Path = Path("/dev")) -> str:

@@ -5,7 +5,8 @@ import time
 from collections.abc import Callable, Iterator
 from threading import Condition, Event, Thread
 
-from edge.errors import HedgerowError
+from edge.capture.trouble import in_words
+from edge.errors import HedgerowError, TransientError
 from edge.types import Frame
 
 
@@ -55,6 +56,8 @@ class Newest:
                     self._changed.notify_all()
         except HedgerowError as error:
             self._error = error
+        except Exception as error:  # noqa: BLE001  unseen, it would leave a source that waits for ever
+            self._error = TransientError(f"the camera's process: {in_words(error)}")
         with self._changed:
             self._over = True
             self._changed.notify_all()

@@ -1,15 +1,21 @@
 """A source's URI -> the source: an explicit match over the schemes that are allowed."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import parse_qsl
 
+from edge.address import Address, exists, read
 from edge.alter import Alter, Alteration
 from edge.config import SourceConfig
-from edge.sources.ask import asked, canonical, width
+from edge.errors import FatalError
+from edge.sources.ask import asked, width
 from edge.sources.devices import Known
 from edge.types import Frame
+
+CREDENTIALS = re.compile(r"^//.*@|[^\s/]:[^/]*@")
+PICTURES = {".bmp", ".heic", ".jfif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 
 
 class Source(Protocol):
@@ -58,13 +64,32 @@ def _open(config: SourceConfig, known: Known) -> Source:
     from edge.sources.folder import pictures
     from edge.sources.video import Video
 
-    scheme, _, rest = canonical(config.uri).partition(":")
-    match scheme:
+    address = read(config.uri)
+    _local(address)
+    rest = address.rest
+    match address.scheme:
         case "dir":
             return pictures(rest, config.fps)
         case "file":
             return Video(Path(rest), config.fps, width(config))
         case "demo":
-            return demo(config.uri, dict(parse_qsl(rest.removeprefix("?"))))
+            return demo(address.shown, dict(parse_qsl(rest.removeprefix("?"))), config.fps)
         case _:
-            return Camera(asked(config, known))
+            return Camera(asked(config, known), known)
+
+
+def _local(address: Address) -> None:
+    """Raises FatalError for what `dir:` and `file:` cannot read, with what to type."""
+    if address.scheme not in ("dir", "file"):
+        return
+    if "://" in address.rest or (CREDENTIALS.search(address.rest) and not exists(address.rest)):
+        raise FatalError(
+            f"source {address.shown!r}: expected a path of this machine: mount a share first, "
+            "and give a camera's address without dir: and file:"
+        )
+    path = Path(address.rest)
+    if address.scheme == "file" and path.suffix.lower() in PICTURES:
+        raise FatalError(
+            f"source {address.shown!r}: is a picture, not a video: give its folder, "
+            f"dir:{path.parent}"
+        )

@@ -1,12 +1,16 @@
 """Videos -> every frame in order, on a virtual clock that starts at 0."""
 
 import time
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from edge.capture.wire import Picture
 from edge.errors import FatalError, TransientError
+from edge.text import shown
 from edge.types import Frame
+
+if TYPE_CHECKING:
+    from edge.capture.recording import Recording
 
 SHORTER_S = 1.0
 SHORTER_SHARE = 0.02
@@ -14,14 +18,16 @@ SHORTER_SHARE = 0.02
 
 
 class Video:
-    """A video file, every frame in order; with `fps`, about that many of each second."""
+    """A video file, every frame in order; with `fps`, at most that many of each second, evenly."""
 
     live = False
 
     def __init__(self, path: Path, fps: float = 0.0, width: int = 0) -> None:
-        """Frames are at most `width` pixels wide; 0: as they are."""
+        """Frames are at most `width` pixels wide; 0: as they are. Raises FatalError where there is
+        no such file."""
+        self._name = f"file:{shown(str(path))}"
         if not path.is_file():
-            raise FatalError(f"file:{path}: there is no such file")
+            raise FatalError(f"{self._name}: there is no such file")
         self._path = path
         self._width = width
         self._step_s = 1.0 / fps if fps else 0.0
@@ -31,32 +37,33 @@ class Video:
 
     def __iter__(self) -> Iterator[Frame]:
         """Raises TransientError at the end of a video that ends before its header says."""
-        from edge.capture.stream import Recording
+        from edge.capture.recording import Recording
 
         recording = Recording(self._path, self._width, self._step_s)
         try:
             reached_s = yield from self._frames(recording)
         finally:
             recording.close()
-        length_s = recording.length_s
+        if reached_s is None and not self._stopped:
+            raise TransientError(f"{self._name}: none of its frames can be decoded")
+        length_s = 0.0 if recording.broken else recording.length_s
+        reached_s = reached_s or 0.0
         if not self._stopped and length_s - reached_s > max(SHORTER_S, SHORTER_SHARE * length_s):
             raise TransientError(
-                f"file:{self._path}: ends after {reached_s:.1f} s of {length_s:.1f} s: "
+                f"{self._name}: ends after {reached_s:.1f} s of {length_s:.1f} s: "
                 "damaged or cut off"
             )
 
-    def _frames(self, recording: Iterable[tuple[float, Picture]]) -> Generator[Frame, None, float]:
-        """Frames with their time; returns where the video ended, seconds."""
-        due_s = reached_s = 0.0
-        for at_s, picture in recording:
+    def _frames(self, recording: "Recording") -> Generator[Frame, None, float | None]:
+        """Frames with their time; returns where the video ended, seconds; None if it has none."""
+        reached_s: float | None = None
+        name = shown(self._path.name)
+        for reached_s, picture in recording:
             if self._stopped:
                 break
-            reached_s = max(at_s, reached_s)
-            if reached_s + 1e-6 < due_s:
-                continue
-            due_s = due_s + self._step_s if due_s + self._step_s > reached_s else reached_s
-            pixels, _ = picture()
-            yield Frame(pixels, reached_s, reached_s, time.monotonic(), origin=self._path.name)
+            self.skipped = recording.skipped
+            if recording.due.takes(reached_s):
+                yield Frame(picture()[0], reached_s, reached_s, time.monotonic(), origin=name)
         return reached_s
 
     def stop(self) -> None:

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from edge.track import kalman, match
+from edge.track import kalman, match, shake
 from edge.track.kalman import Rows
 from edge.track.match import Pairs
 from edge.types import Box, Detection, Frame, Track
@@ -31,6 +32,8 @@ KNOWN = 3
 """Sightings from which a track deserves patience; a false alarm has one or two."""
 OUTWARD = 0.1
 """Box sizes a second towards that edge, from which the object is leaving."""
+SHAKEN_S = 0.5
+"""Frames further apart say nothing of a shaking camera: everybody has moved on by himself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +77,13 @@ class Tracker:
 
     def update(self, frame: Frame, detections: tuple[Detection, ...]) -> tuple[Track, ...]:
         """One frame's detections -> every live track, seen in it or not, oldest first."""
-        if self._last_s is not None:
-            kalman.predict(self._boxes, max(0.0, frame.mono_s - self._last_s))
+        passed_s = max(0.0, frame.mono_s - self._last_s) if self._last_s is not None else 0.0
+        kalman.predict(self._boxes, passed_s)
         self._last_s = frame.mono_s
         usable = [d for d in detections if d.box and d.score >= self._rule.leave(d.label)]
         seen = _places(usable)
+        if passed_s < SHAKEN_S:
+            self._boxes.place[:, :2] += shake.shift(self._boxes.place, seen, self._same(usable))
         pairs = self._associate(usable, seen)
         for life in self._lives:
             life.missed += 1
@@ -109,16 +114,20 @@ class Tracker:
     def _associate(self, usable: list[Detection], seen: Rows) -> Pairs:
         if not usable or not self._lives:
             return []
-        labels = np.array([life.label for life in self._lives])
-        same = labels[:, None] == np.array([d.label for d in usable])
+        same = self._same(usable)
         overlap = match.iou(match.edges(self._boxes.place), match.edges(seen)) * same
         sure = np.array([d.score >= self._rule.enter(d.label) for d in usable])
-        free, unsure = np.ones(len(labels), bool), ~sure
+        free, unsure = np.ones(len(self._lives), bool), ~sure
         pairs = match.among(overlap, free, sure, OVERLAP)
         pairs += match.among(overlap, free, unsure, OVERLAP_UNSURE)
         if free.any() and sure.any():
             pairs += match.among(self._nearness(seen) * same, free, sure, 1e-9)
         return pairs
+
+    def _same(self, usable: list[Detection]) -> npt.NDArray[np.bool_]:
+        """(tracks, detections) whether both are of one label."""
+        labels = np.array([life.label for life in self._lives], str)
+        return np.asarray(labels[:, None] == np.array([d.label for d in usable], str))
 
     def _nearness(self, seen: Rows) -> Rows:
         """(tracks, detections) 1 at the predicted place to 0 out of reach or of another size."""

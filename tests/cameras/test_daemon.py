@@ -1,5 +1,6 @@
 """What the feed's readers see of cameras that come and go: several sources in one daemon."""
 
+import itertools
 import json
 import subprocess
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ import pytest
 from edge.config import MqttConfig
 from edge.feed.message import Message
 from edge.feed.mqtt import MqttClient
+from tests.cameras.raw import Raw
 from tests.cameras.servers import RtspServer, WebCamera, jpeg, picture
 from tests.cameras.watch import until
 from tests.conftest import Mosquitto, edge_command, free_port
@@ -131,3 +133,19 @@ def test_a_camera_that_hangs_is_offline_within_its_limit(feed: Feed, gate: RtspS
     assert hung["gate"]["reason"].endswith("has sent no picture for 2 s")
     gate.go_on()
     feed.wait_for_status(lambda all_of: all_of["gate"]["state"] == "online")
+
+
+def test_reasons_that_come_and_go_are_logged_once(vww: Path) -> None:
+    turns = itertools.cycle((b"HTTP/1.1 503 Busy\r\n\r\n", b"HTTP/1.1 404 Gone\r\n\r\n"))
+    with Raw(lambda _: iter((next(turns),))) as server:
+        daemon = subprocess.Popen(
+            edge_command("run", "--source", f"yard={server.address}", "--model", vww, "--json"),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        until(lambda: len(server.heard) >= 3)
+        daemon.terminate()
+        said = daemon.communicate(timeout=20)[1]
+    assert said.count("source yard: ") == 1, said
+    assert "answers with HTTP status" in said

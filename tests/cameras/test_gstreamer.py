@@ -32,18 +32,32 @@ def test_frames_come_whole_and_in_the_right_colours() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pipeline", "reason"),
+    ("pipeline", "reason", "kind"),
     [
-        ("videotestsrc ! nonsense", "nonsense"),
-        ("videotestsrc ! tee name=t t. ! queue ! filesink location=/tmp/x t.", "filesink"),
-        ("videotestsrc ! udpsink host=127.0.0.1 videotestsrc", "udpsink"),
+        ("videotestsrc ! nonsense", "nonsense", "TransientError"),
+        (
+            "videotestsrc ! tee name=t t. ! queue ! filesink location=/tmp/x t.",
+            "filesink",
+            "FatalError",
+        ),
+        ("videotestsrc ! udpsink host=127.0.0.1 videotestsrc", "udpsink", "FatalError"),
     ],
 )
-def test_pipelines_that_are_none_or_send_are_refused(pipeline: str, reason: str) -> None:
+def test_pipelines_that_send_are_refused_and_what_is_not_there_may_come(
+    pipeline: str, reason: str, kind: str
+) -> None:
     with Watched(source(f"gst:{pipeline}")) as seen:
         said = seen.wait_for_error()
     assert reason in said
-    assert type(seen.error).__name__ == "FatalError"
+    assert type(seen.error).__name__ == kind
+
+
+def test_no_value_of_a_pipeline_is_shown() -> None:
+    pipeline = "gst:videotestsrc user-pw=hunter2 pattern=smpte name=rtsp://a:hunter2@cam"
+    with Watched(source(pipeline)) as seen:
+        said = seen.wait_for_error()
+    assert said.startswith("gst:videotestsrc user-pw=*** pattern=*** name=***: ")
+    assert "hunter2" not in said
 
 
 def test_the_end_of_a_pipeline_is_said() -> None:
@@ -55,3 +69,4 @@ def test_the_end_of_a_pipeline_is_said() -> None:
 def test_a_jetsons_camera_without_its_elements() -> None:
     with Watched(source("csi:0")) as seen:
         assert "nvarguscamerasrc" in seen.wait_for_error()
+    assert type(seen.error).__name__ == "TransientError", "the other sources go on"

@@ -8,9 +8,14 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 
+import numpy as np
 import pytest
 
+from edge.errors import TransientError
+from edge.sources.newest import Newest
+from edge.types import Frame
 from tests.benchmarks.process import running, usage
 from tests.cameras.servers import RtspServer, WebCamera, jpeg, picture
 from tests.cameras.watch import Watched, source, until
@@ -88,6 +93,26 @@ def test_nothing_is_left_behind(camera: WebCamera) -> None:
             seen.wait_for_frames(1)
     until(lambda: not camera_processes())
     until(lambda: usage(os.getpid()).descriptors <= before)
+
+
+def test_one_that_cannot_be_started_is_said_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEDGEROW_SYSTEM_PYTHON", str(tmp_path))
+    before = usage(os.getpid()).descriptors
+    for _ in range(5):
+        with Watched(source("picamera:0")) as seen:
+            assert seen.wait_for_error() == "the camera's process: permission denied"
+    until(lambda: usage(os.getpid()).descriptors <= before)
+
+
+def test_whatever_else_goes_wrong_is_said() -> None:
+    def grab(_: Event) -> Iterator[Frame]:
+        yield Frame(np.zeros((1, 1, 3), np.uint8), 0, 0, 0)
+        raise ValueError("rtsp://me:hunter2@cam")
+
+    with pytest.raises(TransientError, match=r"unexpected ValueError in test_process.py:\d+$"):
+        list(Newest(grab))
 
 
 def test_the_password_is_on_no_command_line_and_in_no_environment(clip: Path) -> None:

@@ -1,12 +1,21 @@
 """RTSP cameras: a real server on loopback, killed, hung, guarded and changing."""
 
+import base64
 import socket
+import struct
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from edge.capture.stream import live
+from edge.config import SourceConfig
+from edge.errors import TransientError
+from edge.sources.ask import asked
+from edge.sources.devices import Known
+from tests.cameras.raw import Raw
 from tests.cameras.servers import RtspServer
 from tests.cameras.watch import Watched, source, until
 
@@ -78,6 +87,65 @@ def test_a_server_that_takes_the_connection_and_never_answers() -> None:
         address = f"rtsp://127.0.0.1:{silent.getsockname()[1]}/cam"
         with Watched(source(address, timeout_s=1)) as seen:
             assert seen.wait_for_error() == f"{address}: does not answer"
+
+
+SOUND = (
+    b"v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nt=0 0\r\nm=audio 0 RTP/AVP 0\r\n"
+    b"a=rtpmap:0 PCMU/8000\r\na=control:track1\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("asks", "says"),
+    [
+        (
+            'Digest realm="r", nonce="n", algorithm=SHA-256',
+            "not supported over RTSP (digest SHA-256)",
+        ),
+        (
+            'Digest realm="r", nonce="n", qop="auth-int"',
+            "not supported over RTSP (digest auth-int)",
+        ),
+        ('Digest realm="r", nonce="n"', "refuses the user or the password"),
+        ('Basic realm="r"', "refuses the user or the password"),
+    ],
+)
+def test_what_a_camera_asks_for_is_said(asks: str, says: str) -> None:
+    def respond(head: bytes) -> Iterator[bytes]:
+        number = head.lower().partition(b"cseq:")[2].split(b"\r\n")[0].strip().decode()
+        yield f"RTSP/1.0 401 No\r\nCSeq: {number}\r\nWWW-Authenticate: {asks}\r\n\r\n".encode()
+
+    with Raw(respond) as server:
+        address = f"rtsp://me:pässe@127.0.0.1:{server.port}/live"
+        with pytest.raises(TransientError) as caught:
+            next(live(asked(SourceConfig(uri=address), Known())()))
+    assert says in str(caught.value) and "pässe" not in str(caught.value)
+    if asks.startswith("Basic"):
+        for encoding in ("utf-8", "latin-1"):
+            sent = base64.b64encode("me:pässe".encode(encoding))
+            assert any(sent in head for head in server.heard)
+
+
+def test_sound_only_is_that_camera_s_own_matter() -> None:
+    def respond(head: bytes) -> Iterator[bytes]:
+        number = head.lower().partition(b"cseq:")[2].split(b"\r\n")[0].strip()
+        more = {
+            b"OPTIONS": b"Public: OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN\r\n\r\n",
+            b"DESCRIBE": b"Content-Type: application/sdp\r\nContent-Length: %d\r\n\r\n" % len(SOUND)
+            + SOUND,
+            b"SETUP": b"Session: 1\r\nTransport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n\r\n",
+        }.get(head.split()[0], b"Session: 1\r\n\r\n")
+        yield b"RTSP/1.0 200 OK\r\nCSeq: %b\r\n%b" % (number, more)
+        for count in range(100 if head.startswith(b"PLAY") else 0):
+            sound = struct.pack(">BBHII", 0x80, 0, count, count * 160, 1) + b"\xff" * 160
+            yield b"$\0" + struct.pack(">H", len(sound)) + sound
+            time.sleep(0.02)
+
+    with Raw(respond) as server:
+        address = f"rtsp://127.0.0.1:{server.port}/live"
+        with Watched(source(address, timeout_s=2)) as seen:
+            assert seen.wait_for_error() == f"{address}: sends sound, but no video"
+    assert isinstance(seen.error, TransientError)
 
 
 def test_a_stream_that_changes_its_resolution_goes_on(changing_clip: Path) -> None:

@@ -3,10 +3,12 @@
  * Options: count=FILE  one byte is appended for every inference;
  *          claim=no    it claims nothing and only counts that it was prepared;
  *          mode=wrong | fail | hang | crash | slow    what it does instead of copying, and
- *          switch=FILE only while this file exists (without it: always).
+ *          switch=FILE only while this file exists (without it: always);
+ *          lock=FILE   an accelerator that lets only one in: this file is locked while it is open.
  *
  * The structures are those of TensorFlow Lite's C API (core/c/common.h), as far as they are used.
  */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 enum { OK = 0, ERROR = 1, RESHAPE = 22, DELEGATE = 51, DYNAMIC = 4 };
@@ -80,7 +83,7 @@ typedef struct Delegate {
   void *opaque_builder;
 } Delegate;
 
-static char count[512], mode[16], trigger[512], claim[8];
+static char count[512], mode[16], trigger[512], claim[8], lock[512];
 
 static void tick(void) {
   FILE *file = count[0] ? fopen(count, "a") : NULL;
@@ -143,20 +146,33 @@ static int prepare_delegate(Context *context, Delegate *delegate) {
 
 Delegate *tflite_plugin_create_delegate(const char **keys, const char **values, size_t options,
                                         void (*report)(const char *)) {
-  count[0] = mode[0] = trigger[0] = claim[0] = 0;
+  count[0] = mode[0] = trigger[0] = claim[0] = lock[0] = 0;
   for (size_t i = 0; i < options; i++) {
     if (!strcmp(keys[i], "count")) snprintf(count, sizeof count, "%s", values[i]);
     else if (!strcmp(keys[i], "mode")) snprintf(mode, sizeof mode, "%s", values[i]);
     else if (!strcmp(keys[i], "switch")) snprintf(trigger, sizeof trigger, "%s", values[i]);
     else if (!strcmp(keys[i], "claim")) snprintf(claim, sizeof claim, "%s", values[i]);
+    else if (!strcmp(keys[i], "lock")) snprintf(lock, sizeof lock, "%s", values[i]);
     else {
       report("unknown option");
       return NULL;
     }
   }
+  int held = lock[0] ? open(lock, O_CREAT | O_RDWR | O_CLOEXEC, 0600) : -1;
+  if (lock[0] && flock(held, LOCK_EX | LOCK_NB)) {
+    close(held);
+    report("the device is busy");
+    return NULL;
+  }
   Delegate *delegate = calloc(1, sizeof(Delegate) + 64);
+  delegate->data = (void *)(intptr_t)held;
   delegate->Prepare = prepare_delegate;
   return delegate;
 }
 
-void tflite_plugin_destroy_delegate(Delegate *delegate) { free(delegate); }
+void tflite_plugin_destroy_delegate(Delegate *delegate) {
+  if (!delegate) return;
+  int held = (int)(intptr_t)delegate->data;
+  if (held >= 0) close(held);
+  free(delegate);
+}

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from homeassistant import auth, bootstrap, config_entries, core, loader, setup
+from homeassistant.components.mqtt.config_flow import FlowHandler
 from homeassistant.helpers import device_registry, entity_registry
 
 ENTRY: dict[str, Any] = {
@@ -21,7 +22,7 @@ ENTRY: dict[str, Any] = {
     "discovery_keys": {},
     "domain": "mqtt",
     "entry_id": "01JHEDGEROW0000000000000000",
-    "minor_version": 1,
+    "minor_version": FlowHandler.MINOR_VERSION,
     "options": {},
     "pref_disable_new_entities": False,
     "pref_disable_polling": False,
@@ -29,7 +30,7 @@ ENTRY: dict[str, Any] = {
     "subentries": [],
     "title": "mosquitto",
     "unique_id": None,
-    "version": 2,
+    "version": FlowHandler.VERSION,
 }
 
 

@@ -1,14 +1,21 @@
 """Bad input: one clear line, a documented exit status, no traceback."""
 
 import json
+import os
+import pty
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from edge.config import MqttConfig
+from edge.cli import cli
+from edge.config import FileConfig, MqttConfig
+from edge.errors import FatalError
 from edge.feed.mqtt import MqttClient
-from tests.conftest import Edge, Mosquitto
+from edge.feed.sinks import JsonFile
+from tests.conftest import REPOSITORY, Edge, Mosquitto, edge_command
 
 
 def refused(edge: Edge, *arguments: object, status: int, says: str) -> None:
@@ -68,10 +75,10 @@ def test_models_that_are_none(
 def test_a_configuration_with_an_unknown_key_or_a_wrong_type(edge: Edge, tmp_path: Path) -> None:
     config = tmp_path / "edge.toml"
     config.write_text("[source.barn]\nuri = 'usb:0'\nframerate = 5\n")
-    says = f"{config}: source.barn.framerate: unknown key"
+    says = f"{config}: line 3: source.barn.framerate: unknown key; did you mean fps?"
     refused(edge, "run", "--config", config, status=78, says=says)
     config.write_text("[source.barn]\nuri = 'usb:0'\nfps = 'x'\n")
-    says = f"{config}: source.barn.fps: expected a valid number, got 'x'"
+    says = f"{config}: line 3: source.barn.fps: expected a number, got 'x'"
     refused(edge, "run", "--config", config, status=78, says=says)
 
 
@@ -152,7 +159,7 @@ def test_an_embedded_broker_whose_port_is_taken(
 ) -> None:
     refused(
         edge, "run", "--source", "usb:97", "--model", vww, "--broker", f"embedded:{mosquitto.port}",
-        status=78, says=f"cannot listen on 127.0.0.1:{mosquitto.port}",
+        status=78, says=f"if a broker runs there, use it: mqtt://127.0.0.1:{mosquitto.port}",
     )  # fmt: skip
 
 
@@ -163,7 +170,127 @@ def test_reading_a_feed_that_is_not_there(edge: Edge) -> None:
     )  # fmt: skip
 
 
+def test_a_name_that_no_file_can_have(edge: Edge, vww: Path) -> None:
+    name = "x" * 300
+    for arguments, status in (
+        (("init", "--yes", "--model", vww, "--out", name), 1),
+        (("capture", "--source", "demo:?fps=0", "--out", name), 1),
+        (("check", "--config", name), 78),
+    ):
+        refused(edge, *arguments, status=status, says="File name too long")
+
+
+def test_no_command_shows_the_help(edge: Edge) -> None:
+    for group in ((), ("models",)):
+        done = edge(*group)
+        assert (
+            "Commands:" in done.stdout + done.stderr and "error" not in done.stderr.split("\n")[0]
+        )
+
+
 def test_wrong_usage_is_exit_status_2(edge: Edge) -> None:
     done = edge("run", "--sauce", "0")
     assert done.returncode == 2
-    assert "No such option" in done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("edge: error: No such option") and line.endswith("see edge run --help")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("capture --source demo: --out o", "--every", "0"),
+        ("capture --source demo: --out o", "--count", "0"),
+        ("capture --source demo: --out o", "--count", "-1"),
+        ("bench --model m", "--seconds", "0"),
+        ("bench --model m", "--threads", "0"),
+        ("bench --model m", "--fps", "0"),
+    ],
+)
+def test_numbers_that_mean_nothing(arguments: tuple[str, str, str]) -> None:
+    command, *flag = arguments
+    done = CliRunner().invoke(cli, [*command.split(), *flag])
+    assert done.exit_code == 2
+    assert f"Invalid value for '{flag[0]}'" in done.output
+
+
+LEGACY = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+"""Python then takes the terminal for one of ASCII."""
+
+
+def test_labels_of_any_letters_in_a_legacy_locale(
+    testdata: Path, vww: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = '["L\\u00f6wenzahn", "\\u7f8a\\U0001F411"]'
+    (vww.parent / "model.toml").write_text(
+        f'name = "x"\nlabels = {labels}\ninput = {{ width = 96, height = 96 }}\n'
+    )
+    for key, value in LEGACY.items():
+        monkeypatch.setenv(key, value)
+    run = edge_command("run", "--source", testdata / "images/tflm", "--model", vww, "--json")
+    done = subprocess.run(run, capture_output=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    told = {json.loads(line)["label"] for line in done.stdout.decode().splitlines()}
+    assert told and told <= {"Löwenzahn", "羊🐑"}
+
+
+def test_a_name_of_any_letters_on_a_terminal_in_a_legacy_locale(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    command = edge_command("check", "--config", tmp_path / "ü🐑.toml")
+    process = subprocess.Popen(command, stdout=theirs, stderr=theirs, env=os.environ | LEGACY)
+    os.close(theirs)
+    assert process.wait(timeout=30) == 78
+    shown = os.read(ours, 65536).decode("ascii")
+    os.close(ours)
+    assert ".toml: there is no such configuration file" in shown
+
+
+def test_a_system_without_time_zone_data(tmp_path: Path) -> None:
+    config = tmp_path / "edge.toml"
+    config.write_text("[site]\ntimezone = 'Europe/Berlin'\n")
+    hidden = tmp_path / "tzdata"  # hides the package of that name
+    hidden.mkdir()
+    (hidden / "__init__.py").touch()
+    environment = {"PYTHONTZPATH": "", "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        edge_command("check", "--config", config), capture_output=True, text=True, timeout=60,
+        check=False, cwd=REPOSITORY, env=os.environ | environment,
+    )  # fmt: skip
+    assert done.returncode == 78
+    (line,) = done.stderr.splitlines()
+    assert "line 2: site.timezone: this system has no time zone data: apt install tzdata" in line
+
+
+@pytest.mark.parametrize(
+    ("keep", "name"), [(3, "events.jsonl"), (3, "events.jsonl.1"), (3, "events.jsonl.3")]
+)
+@pytest.mark.parametrize("content", [b"my notes\n", b'{"mine": 1}\n', b"[1]\n", b"\xff\xfe\x00"])
+def test_a_file_for_lines_that_has_something_else_in_it(
+    tmp_path: Path, keep: int, name: str, content: bytes
+) -> None:
+    """Rotation would rename it, and delete it in the end."""
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(FatalError, match=f"file.path: .*{name}: has something in it"):
+        JsonFile(FileConfig(path=tmp_path / "events.jsonl", keep=keep))
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == [name]
+    assert (tmp_path / name).read_bytes() == content
+
+
+@pytest.mark.parametrize("content", [b"", b'{"schema": "hedgerow.event/1"}\n{"cut', b"\0" * 512])
+def test_a_file_for_lines_that_is_ours_is_appended_to(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(content)
+    JsonFile(FileConfig(path=path)).close()
+    assert path.read_bytes() == content
+
+
+def test_output_into_a_full_disk_or_a_closed_pipe() -> None:
+    schema = " ".join(edge_command("schema"))
+    for shell, status, said in (
+        (f"{schema} > /dev/full", 1, "edge: error: the output cannot be written: No space left"),
+        (f"{schema} | head -c 1 > /dev/null; exit ${{PIPESTATUS[0]}}", 1, ""),
+    ):
+        done = subprocess.run(
+            ["bash", "-c", shell], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode in (status, 0) and "Traceback" not in done.stderr
+        assert said in done.stderr and len(done.stderr.splitlines()) <= 1

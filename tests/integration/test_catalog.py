@@ -254,7 +254,7 @@ class TestWhatIsRefused:
         """The one line; nothing is kept, and a file that was there stays as it was."""
         out.mkdir()
         (out / "person-mlperf-tiny.tflite").write_bytes(b"what was there")
-        done = fetch(edge, mirror.address, out)
+        done = edge(*fetching(mirror.address, out), "--force")
         assert done.returncode == 78 and len(done.stderr.splitlines()) == 1, done.stderr
         assert left(out) == ["person-mlperf-tiny.tflite"]
         assert (out / "person-mlperf-tiny.tflite").read_bytes() == b"what was there"
@@ -269,6 +269,19 @@ class TestWhatIsRefused:
         folder.mkdir()
         (folder / PERSON.file).write_bytes(content)
         return folder
+
+    def test_a_file_that_is_there_already(self, upstream: Path, edge: Edge, tmp_path: Path) -> None:
+        """It may be the user's own; --force overwrites it."""
+        out = tmp_path / "out"
+        out.mkdir()
+        mine = out / "person-mlperf-tiny.tflite"
+        mine.write_bytes(b"mine")
+        done = fetch(edge, upstream, out)
+        assert done.returncode == 78
+        assert f"{mine}: is there already, and is not this model" in done.stderr
+        assert (left(out), mine.read_bytes()) == ([mine.name], b"mine")
+        assert edge(*fetching(upstream, out), "--force").returncode == 0
+        assert catalog.verify(mine) == "person-mlperf-tiny"
 
     def test_another_hash(self, changed: Path, edge: Edge, tmp_path: Path) -> None:
         with Mirror(changed) as mirror:

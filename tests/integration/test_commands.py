@@ -8,9 +8,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
+from click.testing import CliRunner
 
-from tests.conftest import Edge, Mosquitto, edge_command
+from edge.cli import cli
+from edge.errors import TransientError
+from tests.conftest import Edge, Mosquitto, edge_command, need
 
 
 def test_watch_prints_a_line_per_event(
@@ -84,6 +89,43 @@ def test_capture_fills_a_folder(edge: Edge, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("demo_photographs")
+def test_a_second_capture_goes_on_with_the_numbers(tmp_path: Path) -> None:
+    """Pictures that are in the folder stay, whoever made them."""
+    pictures, out = tmp_path / "pictures", tmp_path / "out"
+    for folder in (pictures, out):
+        folder.mkdir()
+    for grey in (10, 20, 30):
+        cv2.imwrite(str(pictures / f"{grey}.png"), np.full((8, 8, 3), grey, np.uint8))
+    (out / "00002.png").write_bytes(b"mine")
+    (out / "00004.jpg").symlink_to("nowhere")
+    capture = ["capture", "--source", f"dir:{pictures}", "--out", str(out)]
+    for more in (["--count", "2"], ["--every", "2"], []):
+        done = CliRunner().invoke(cli, [*capture, *more])
+        assert done.exit_code == 0, done.exception
+    numbers = [5, 6, 7, 8, 9, 10, 11]
+    assert sorted(path.name for path in out.iterdir()) == [
+        "00002.png", "00004.jpg", *(f"{n:05d}.jpg" for n in numbers)
+    ]  # fmt: skip
+    seen = [int(cv2.imread(str(out / f"{n:05d}.jpg"))[0, 0, 0]) for n in numbers]  # type: ignore[index]
+    assert seen == [10, 20, 10, 30, 10, 20, 30]
+    assert (out / "00002.png").read_bytes() == b"mine"
+
+
+def test_capture_leaves_no_half_picture_on_a_full_disk(tmp_path: Path) -> None:
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(tmp_path)]
+    need(subprocess.run(mount, capture_output=True, check=False).returncode == 0, "mount (root)")
+    try:
+        done = CliRunner().invoke(
+            cli, ["capture", "--source", "demo:?fps=0", "--out", str(tmp_path)]
+        )
+        sizes = [path.stat().st_size for path in tmp_path.iterdir()]
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)
+    assert isinstance(done.exception, TransientError)
+    assert "cannot be written: No space left on device" in str(done.exception)
+    assert all(size > 5_000 for size in sizes)
+
+
 def test_demo_shows_the_whole_path(edge: Edge, vww: Path) -> None:
     done = edge("demo", "--model", vww)
     assert done.returncode == 0, done.stderr

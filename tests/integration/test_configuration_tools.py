@@ -1,11 +1,17 @@
 """`edge init` and `edge check`: a configuration is made, and what is wrong is named."""
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from edge import config
-from tests.conftest import REPOSITORY, Edge, Mosquitto, free_port
+from edge.cli import cli
+from edge.errors import FatalError
+from edge.feed.access import SERVICE_PASSWORD
+from tests.conftest import REPOSITORY, Edge, Mosquitto, edge_command, free_port, need
 
 PERSON = REPOSITORY / "models/person/model.tflite"
 
@@ -52,9 +58,158 @@ def test_init_without_a_terminal_says_which_flag_it_wants(edge: Edge, tmp_path: 
     assert "Model (.tflite): give it as a flag" in refused.stderr
 
 
+def answered(folder: Path, *answers: str) -> subprocess.CompletedProcess[str]:
+    """`edge init` in a folder, with these answers typed."""
+    return subprocess.run(
+        edge_command("init", "--out", "edge.toml"), cwd=folder, input="\n".join((*answers, "")),
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+def test_init_asks_again_until_an_answer_works(tmp_path: Path) -> None:
+    (tmp_path / "leaf.keras").touch()
+    (tmp_path / "photo.jpg").touch()
+    (tmp_path / "Köln 🐑").mkdir()
+    shutil.copy(REPOSITORY / "docs/report.png", tmp_path / "Köln 🐑")
+    done = answered(
+        tmp_path,
+        "My Pi", "my-pi",
+        "nope.tflite", "leaf.keras", ".", str(PERSON),
+        "192.168.1.20", "Greenhouse=usb:0", "photo.jpg", "none.mp4", "yard=Köln 🐑",
+        "broker.local", "mqtt://broker.local",
+        "me", "hünter2",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    said = [line.strip() for line in done.stderr.splitlines()]
+    for line, part in zip(
+        said,
+        (
+            "got 'My Pi': write \"my-pi\"",
+            "nope.tflite: there is no such model file",
+            "leaf.keras: is no .tflite file: converter convert leaf.keras --data FOLDER",
+            "is a folder",
+            "rtsp://HOST/PATH or http://HOST/PATH",
+            "write greenhouse=URI",
+            f"photo.jpg: is a picture: write dir:{tmp_path}",
+            "none.mp4: there is no such file or folder",
+            "write mqtt://broker.local",
+        ),
+        strict=True,
+    ):
+        assert part in line
+    secret = tmp_path / "mqtt-password"
+    made = config.load(tmp_path / "edge.toml")
+    assert made.device == "my-pi" and made.model.path == PERSON
+    assert made.source["yard"].uri == str(tmp_path / "Köln 🐑")
+    assert (made.mqtt.username, made.mqtt.password_file) == ("me", secret)
+    assert secret.read_bytes() == "hünter2\n".encode()
+    assert secret.stat().st_mode & 0o777 == 0o600
+    assert "hünter2" not in (tmp_path / "edge.toml").read_text() + done.stdout + done.stderr
+
+
+def test_init_without_enough_answers_writes_nothing(tmp_path: Path) -> None:
+    done = answered(tmp_path, "my-pi", "nope.tflite")
+    assert done.returncode == 78
+    assert "Model (.tflite): no answer was given; nothing is written" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--model", "nope.tflite"), "there is no such model file"),
+        (("--model", PERSON, "--device", "My Pi"), 'write "my-pi"'),
+        (("--model", PERSON, "--source", "a=usb:0", "--source", "a=usb:1"), "two sources"),
+        (("--model", PERSON, "--source", "10.0.0.9"), "Write rtsp://HOST/PATH"),
+        (("--model", PERSON, "--out", "."), "is a folder: name the file"),
+        (("--model", PERSON, "--out", "none/edge.toml"), "there is no folder none"),
+        (("--model", "m.tflite", "--out", "m.tflite", "--force"), "is the model"),
+    ],
+)
+def test_init_refuses_a_flag_before_it_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: tuple[str, ...], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(PERSON, "m.tflite")
+    refused = CliRunner().invoke(cli, ["init", "--yes", "--out", "edge.toml", *map(str, flags)])
+    assert isinstance(refused.exception, FatalError)
+    assert said in str(refused.exception)
+    assert [path.name for path in tmp_path.iterdir()] == ["m.tflite"]
+
+
+def test_init_writes_through_a_link_and_keeps_the_files_mode(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    kept = tmp_path / "kept.toml"
+    kept.write_text("# mine")
+    kept.chmod(0o600)
+    Path("edge.toml").symlink_to(kept)
+    init = ["init", "--yes", "--out", "edge.toml", "--model", str(PERSON)]
+    assert isinstance(CliRunner().invoke(cli, init).exception, FatalError)
+    assert kept.read_text() == "# mine"
+    assert CliRunner().invoke(cli, [*init, "--force"]).exit_code == 0
+    assert Path("edge.toml").is_symlink() and kept.stat().st_mode & 0o777 == 0o600
+    assert config.load(kept).model.path == PERSON
+
+
+def test_init_keeps_a_password_that_is_there(tmp_path: Path) -> None:
+    (tmp_path / "mqtt-password").write_text("theirs\n")
+    done = answered(tmp_path, "pi", str(PERSON), "usb:0", "mqtt://h", "me")
+    assert done.returncode == 0, done.stderr
+    assert "mqtt-password: is used for the password" in done.stderr
+    assert (tmp_path / "mqtt-password").read_text() == "theirs\n"
+    assert config.load(tmp_path / "edge.toml").mqtt.password_file == tmp_path / "mqtt-password"
+
+
+def test_check_tells_everything_that_is_wrong(edge: Edge, tmp_path: Path) -> None:
+    path = tmp_path / "edge.toml"
+    path.write_bytes(b"\xef\xbb\xbf[events]\r\nenter = 60\r\n[source.a]\r\nurl = 'usb:0'\r\n")
+    refused = edge("check", "--config", path)
+    assert refused.returncode == 78
+    first, second = refused.stderr.splitlines()
+    assert first.startswith(f"edge: error: {path}: line 2: events.enter: expected a score")
+    assert second.endswith("line 4: source.a.url: unknown key; did you mean uri?")
+
+
+def test_check_tells_everything_that_does_not_fit_the_model_and_the_machine(
+    edge: Edge, tmp_path: Path
+) -> None:
+    path = tmp_path / "edge.toml"
+    path.write_text(
+        f'[model]\npath = "{PERSON}"\n[events]\nlabels = ["cow"]\n[runtime]\ndelegates = ["gpv"]\n'
+        '[mqtt]\nusername = "me"\npassword_file = "/nope"\n[source.a]\nuri = "ftp://h/x"\n'
+    )
+    refused = edge("check", "--config", path)
+    assert refused.returncode == 78
+    said = ("no label 'cow'", "unknown delegate 'gpv'", "ftp://", "password_file: /nope")
+    for line, part in zip(refused.stderr.splitlines(), said, strict=True):
+        assert line.startswith("edge: error: ") and part in line
+
+
+def test_check_says_that_a_user_name_has_no_password(edge: Edge, tmp_path: Path) -> None:
+    need(not SERVICE_PASSWORD.exists(), "a machine without the service's password")
+    path = tmp_path / "edge.toml"
+    text = f'[model]\npath = "{PERSON}"\n[mqtt]\nusername = "me"\n[source.a]\nuri = "usb:0"\n'
+    path.write_text(text)
+    done = edge("check", "--config", path)
+    assert done.returncode == 0
+    (line,) = done.stderr.splitlines()
+    assert "mqtt.username = 'me' has no password: write it into /etc/hedgerow/mqtt-password" in line
+
+
 @pytest.mark.parametrize(
     ("text", "named"),
     [
+        (
+            '[model]\npath = "{model}"\n[events]\nleave = 0.9\n[source.a]\nuri = "usb:0"\n',
+            "person: leave = 0.9 is above enter = ",
+        ),
+        (
+            '[model]\npath = "{model}"\n[source.a]\nuri = "usb:0"\n[source.a.line.l]\n'
+            "start = [0, 0]\nend = [1, 1]\n",
+            "set source.a.crop = [x_min, y_min, x_max, y_max]",
+        ),
         ('[source.a]\nuri = "usb:0"\n', "model.path: is missing"),
         ('[model]\npath = "{model}"\n', "source: is missing"),
         ('[model]\npath = "/nowhere.tflite"\n[source.a]\nuri = "usb:0"\n', "/nowhere.tflite"),
@@ -68,7 +223,8 @@ def test_init_without_a_terminal_says_which_flag_it_wants(edge: Edge, tmp_path: 
             "unknown delegate 'gpv'",
         ),
         (
-            '[model]\npath = "{model}"\n[mqtt]\npassword_file = "/nope"\n[source.a]\nuri = "0"\n',
+            '[model]\npath = "{model}"\n[mqtt]\nusername = "me"\npassword_file = "/nope"\n'
+            '[source.a]\nuri = "0"\n',
             "mqtt.password_file: /nope",
         ),
         ('[model]\npath = "{model}"\n[source.a]\nuri = "usb:0"\nfps = -1\n', "source.a.fps"),

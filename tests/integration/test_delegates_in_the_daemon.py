@@ -57,3 +57,26 @@ def test_a_failing_delegate_is_replaced_published_and_comes_back(
         _, errors = daemon.communicate(timeout=10)
     assert daemon.returncode == 0, errors
     assert "Traceback" not in errors
+
+
+@pytest.mark.usefixtures("demo_photographs")
+def test_where_nothing_infers_any_more_no_source_is_blamed_and_the_daemon_is_started_again(
+    mosquitto: Mosquitto, vww: Path, delegate: Callable[..., str], tmp_path: Path
+) -> None:
+    trigger, config = tmp_path / "now", tmp_path / "edge.toml"
+    name = delegate(mode="fail", switch=trigger)
+    config.write_text(f"[runtime]\ndelegates = ['{name}']\n")
+    daemon = subprocess.Popen(
+        edge_command(
+            "run", "--config", config, "--source", "cam=demo:", "--model", vww,
+            "--broker", mosquitto.address, "--device", "field",
+        ),
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    with read(mosquitto) as reader:
+        status(reader, name)
+        trigger.touch()
+        _, errors = daemon.communicate(timeout=20)
+    assert daemon.returncode == 1, "systemd tries again"
+    assert "no delegate runs this model" in errors.splitlines()[-1]
+    assert "trying again every few seconds" not in errors

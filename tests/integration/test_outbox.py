@@ -8,6 +8,7 @@ import json
 import os
 import random
 import resource
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +16,10 @@ from pathlib import Path
 import pytest
 
 from edge.config import MqttConfig, OutboxConfig
+from edge.feed import payloads
 from edge.feed.clock import Clock
-from edge.feed.journal import Entry
+from edge.feed.entry import Entry
+from edge.feed.journal import Journal
 from edge.feed.mqtt import MqttClient
 from edge.feed.outbox import Outbox
 from tests.conftest import Mosquitto
@@ -161,10 +164,129 @@ def test_a_journal_that_is_damaged_while_it_is_used(broker: Mosquitto, tmp_path:
             assert outbox.status().durable
 
 
+def test_started_on_a_full_disk_it_is_durable_soon_after_there_is_room(
+    broker: Mosquitto, tmp_path: Path
+) -> None:
+    source = Source(tmp_path, broker.address)
+    with Listener(broker.port) as listener:
+        source.start(900, rate=150, limit=12_000)
+        until(lambda: "events wait in memory" in source.errors.read_text())
+        until(lambda: len(listener.events) > 100)
+        source.limit(resource.RLIM_INFINITY)
+        began_s = time.monotonic()
+        until(lambda: "takes events again" in source.errors.read_text())
+        assert time.monotonic() - began_s < 10
+        source.kill()
+        source.start(900, rate=1000)
+        source.wait()
+        assert source.continued > 100, "they are in the journal"
+        until(lambda: len(listener.events) >= 900)
+        listener.check(900)
+    assert {event["seq"] for event in listener.events} == set(range(1, 901)), "no gap"
+
+
+def test_the_status_says_since_when_which_events_are_only_in_memory(
+    broker: Mosquitto, tmp_path: Path
+) -> None:
+    state = tmp_path / "state"
+    state.write_text("a file where the folder should be")
+    with (
+        MqttClient(MqttConfig(broker=broker.address), "field") as client,
+        Outbox(state / "field.outbox", OutboxConfig(), client, Clock()) as outbox,
+    ):
+        began = payloads.iso(time.time())
+        for _ in range(5):
+            put(outbox)
+        assert outbox.flush(10) == 0, "the broker has them meanwhile"
+        status = outbox.status()
+        assert not status.durable and "outbox.folder" in status.reason
+        assert status.memory_since is not None and status.memory_since <= began
+        assert (status.memory_from_seq, status.memory_to_seq) == (1, 5)
+        state.unlink()
+        until(lambda: outbox.status().durable, 10)
+        status = outbox.status()
+        assert (status.memory_since, status.memory_from_seq, status.memory_to_seq) == (None,) * 3
+        put(outbox)
+        assert outbox.flush(10) == 0
+    book = Journal(state / "field.outbox", OutboxConfig())
+    assert [entry.seq for entry in book.between(0, 99, 99)] == [1, 2, 3, 4, 5, 6]
+    assert book.delivered == 6
+    book.close()
+
+
+def test_a_journal_that_is_deleted_while_it_is_used_is_written_anew(
+    broker: Mosquitto, tmp_path: Path
+) -> None:
+    state = tmp_path / "state"
+    with MqttClient(MqttConfig(broker=broker.address), "field") as client:
+        with Outbox(state / "field.outbox", OutboxConfig(), client, Clock()) as outbox:
+            put(outbox)
+            until(lambda: outbox.stored == 1)
+            shutil.rmtree(state)
+            put(outbox)
+            until((state / "field.outbox").exists, 10)
+            until(lambda: outbox.status().durable)
+            put(outbox)
+            assert outbox.flush(10) == 0
+        book = Journal(state / "field.outbox", OutboxConfig())
+        assert ([e.seq for e in book.between(0, 9, 9)], book.delivered) == ([1, 2, 3], 3)
+        book.close()
+
+
+def test_a_journal_that_nobody_could_read_delivers_once_it_can_be_opened(
+    broker: Mosquitto, tmp_path: Path
+) -> None:
+    """It holds numbers that are not known: those that are told meanwhile are above them."""
+    state, away = tmp_path / "state", tmp_path / "away"
+    book = Journal(state / "field.outbox", OutboxConfig())
+    book.append([made(seq) for seq in range(1, 4)])
+    book.close()
+    state.rename(away)
+    (state / "field.outbox").mkdir(parents=True)
+    with (
+        Listener(broker.port) as listener,
+        MqttClient(MqttConfig(broker=broker.address), "field") as client,
+        Outbox(state / "field.outbox", OutboxConfig(), client, Clock()) as outbox,
+    ):
+        put(outbox)
+        assert outbox.flush(10) == 0
+        shutil.rmtree(state)
+        away.rename(state)
+        until(lambda: outbox.status().durable, 10)
+        assert outbox.flush(10) == 0
+        until(lambda: len({event["seq"] for event in listener.events}) == 4)
+        assert {1, 2, 3} < {event["seq"] for event in listener.events}
+        assert max(event["seq"] for event in listener.events) == outbox.stored > 10**12
+
+
+def test_the_thread_lives_on_when_another_daemon_takes_the_place_of_a_damaged_journal(
+    broker: Mosquitto, tmp_path: Path
+) -> None:
+    path = tmp_path / "state" / "field.outbox"
+    with (
+        MqttClient(MqttConfig(broker=broker.address), "field") as client,
+        Outbox(path, OutboxConfig(), client, Clock()) as outbox,
+    ):
+        put(outbox)
+        assert outbox.flush(10) == 0
+        shutil.rmtree(path.parent)
+        other = Journal(path, OutboxConfig())
+        other.append([made(1)])
+        until(lambda: "another daemon holds this outbox" in outbox.status().reason, 10)
+        put(outbox)
+        assert outbox.flush(10) == 0
+        other.close()
+        path.unlink()
+        until(lambda: outbox.status().durable, 10)
+
+
 def put(outbox: Outbox) -> None:
-    seq = next(outbox.numbers)
-    payload = json.dumps({"seq": seq, "pad": "x" * 600})
-    outbox.put(Entry(seq, "test/field/cam/event", payload, True, False, time.monotonic(), 0.0))
+    outbox.put(made(next(outbox.numbers)))
+
+
+def made(seq: int) -> Entry:
+    payload = json.dumps({"id": f"field-{seq}", "seq": seq, "pad": "x" * 600})
+    return Entry(seq, "test/field/cam/event", payload, True, False, time.monotonic(), 0.0)
 
 
 def test_a_broker_that_accepts_and_never_acknowledges(tmp_path: Path) -> None:

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from edge.config import ThermalConfig
+from edge.config import MqttConfig, ThermalConfig
 from edge.daemon.checkup import disk, heat, memory
+from edge.feed.access import SERVICE_PASSWORD, missing_password, password
 from edge.health.thermal import Heat
+from tests.conftest import need
 
 
 @pytest.mark.parametrize(
@@ -40,3 +42,27 @@ def test_heat_and_power(found: Heat, level: str, words: str) -> None:
     said = heat(found, ThermalConfig())
     assert said.level == level
     assert words in said.text
+
+
+@pytest.mark.parametrize(
+    "saved",
+    [b"h\xc3\xbcnter2\n", b"\xef\xbb\xbfh\xc3\xbcnter2\r\n", b"h\xfcnter2\r\n", b"h\xfcnter2"],
+)
+def test_a_password_is_read_as_editors_save_it(tmp_path: Path, saved: bytes) -> None:
+    path = tmp_path / "password"
+    path.write_bytes(saved)
+    assert password(MqttConfig(username="me", password_file=path)) == "hünter2"
+
+
+def test_a_user_name_without_a_password_is_said_with_the_file_to_create(tmp_path: Path) -> None:
+    need(not SERVICE_PASSWORD.exists(), "a machine without the service's password")
+    empty = tmp_path / "password"
+    empty.write_text("\n")
+    assert missing_password(MqttConfig()) is None
+    told = missing_password(MqttConfig(username="me"))
+    assert told and "'me' has no password: write it into /etc/hedgerow/mqtt-password" in told
+    assert f"write it into {empty}" in str(
+        missing_password(MqttConfig(username="me", password_file=empty))
+    )
+    empty.write_text("x")
+    assert missing_password(MqttConfig(username="me", password_file=empty)) is None

@@ -61,7 +61,11 @@ def test_the_examples_in_the_shipped_file_are_valid(tmp_path: Path) -> None:
     """Every comment that looks like TOML, uncommented."""
     shipped = (REPOSITORY / "systemd" / "edge.toml").read_text()
     text = re.sub(r"^# (?=\[[a-z0-9.]+\]$|[a-z_]+ = )", "", shipped, flags=re.MULTILINE)
-    made = config.load(write(tmp_path, text))
+    flags = {
+        "mqtt": {"broker": "mqtts://broker", "username": "edge"},
+        "source": {"yard": {"uri": "rtsp://camera/1", "username": "edge"}},
+    }
+    made = config.load(write(tmp_path, text), flags)
     assert made.source["yard"].line["door"].start == (0.2, 0.8)
     assert made.profile["night"].label["person"].confirm == 5
     assert made.source["yard"].schedule == ScheduleConfig()
@@ -73,11 +77,11 @@ def test_the_examples_in_the_shipped_file_are_valid(tmp_path: Path) -> None:
         ("[modle]\npath = 'x'", "modle: unknown key"),
         (
             "[source.barn]\nuri = 'usb:0'\nfps = 'x'",
-            "source.barn.fps: expected a valid number, got 'x'",
+            "line 3: source.barn.fps: expected a number, got 'x'",
         ),
         (
             "[source.barn]\nuri = 'usb:0'\nfps = -1",
-            "source.barn.fps: expected a value greater than or equal to 0, got -1",
+            "line 3: source.barn.fps: expected at least 0, got -1",
         ),
         ("[source.barn]\nfps = 5", "source.barn.uri: is missing"),
         ("[source.'The Barn']\nuri = 'usb:0'", "source.The Barn"),
@@ -86,18 +90,25 @@ def test_the_examples_in_the_shipped_file_are_valid(tmp_path: Path) -> None:
             "mqtt.broker: expected mqtt://HOST:PORT, mqtts, ws, wss or embedded",
         ),
         ("[mqtt]\nbroker = 'mqtt://h:99999'", "mqtt.broker: expected mqtt://HOST:PORT"),
-        ("[events]\nenter = 60", "events.enter: expected a value less than or equal to 1, got 60"),
-        ("[runtime]\nthreads = true", "runtime.threads: expected a valid integer, got True"),
+        (
+            "[events]\nenter = 60",
+            "events.enter: expected a score from 0 to 1 (0.6 is 60 %), got 60",
+        ),
+        ("[runtime]\nthreads = true", "runtime.threads: expected a whole number, got true"),
         (
             "[source.a]\nuri='0'\n[source.a.schedule]\nfrom = '25:00'",
-            "source.a.schedule.from: expected to match",
+            'source.a.schedule.from: expected "06:30", "sunrise", "sunset"',
         ),
         (
             "[source.a]\nuri='0'\n[source.a.schedule]\nevery_s = 600",
             "source.a.schedule: expected for_s above 0 and below every_s, or neither of them",
         ),
         ("[site]\ntimezone = 'Berlin'", "site.timezone: there is no time zone 'Berlin'"),
-        ("device = 'My Pi'", "device: expected to match"),
+        (
+            "device = 'My Pi'",
+            "device: expected an id of lower-case letters, digits, - and _, got 'My Pi': write "
+            '"my-pi"',
+        ),
         ("device = ", "is not valid TOML"),
     ],
 )
@@ -110,6 +121,247 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, complaint: str) -> No
     assert "\n" not in str(caught.value)
 
 
+CAMERA = "[source.a]\nuri = 'usb:0'\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("[source.a]\nurl = 'x'", "line 2: source.a.url: unknown key; did you mean uri?"),
+        (CAMERA + "cooldown = 3", "unknown key; it belongs in [events]"),
+        ("[events]\ncooldown = 3", "unknown key; did you mean cooldown_s?"),
+        ("[mqtt]\nport = 1883", "mqtt.port: unknown key; did you mean broker?"),
+        (CAMERA + "framerate = 5", "source.a.framerate: unknown key; did you mean fps?"),
+        ("[events]\nenter = '0,7'", "events.enter: expected a number, got '0,7': write 0.7"),
+        ("[events]\nenter = '70%'", "got '70%': write 0.7 without quotes"),
+        ("[feed]\nsnapshots = 'yes'", "expected true or false, got 'yes': write true"),
+        ("[events]\nlabels = 'person'", "expected a list in [ ], got 'person': write [\"person\"]"),
+        (
+            "[profile.n]\nfrom = '6:00'\nuntil = '9:00'",
+            'line 2: profile.n.from: expected a time of the day, as "06:30" or "21:00", got '
+            "'6:00': write \"06:00\"",
+        ),
+        ("[profile.n]\nfrom = 21:00:00\nuntil = '22:00'", "got 21:00 without quotes"),
+        (
+            CAMERA + "[source.a.schedule]\nfrom = '6.30'",
+            'line 4: source.a.schedule.from: expected "06:30", "sunrise"',
+        ),
+        (
+            CAMERA + "[source.a.zone.g]\npolygon = [[0.1, 0.2], [0.3, 0.4]]",
+            "line 4: source.a.zone.g.polygon: a polygon needs 3 to 100 points [x, y]",
+        ),
+        (
+            CAMERA + "[source.a.zone.g]\npolygon = [[1, 2], [320, 4], [5, 200]]",
+            "source.a.zone.g.polygon: expected shares of the picture from 0 to 1, not pixels",
+        ),
+        (CAMERA + "crop = [0, 0, 320, 240]", "source.a.crop: expected shares of the picture"),
+        (CAMERA + "crop = [0, 0, 0.001, 1]", "source.a.crop: leaves less than 2% of the picture"),
+        (
+            "[model]\npath = 'm'\n[file]\npath = './m'",
+            "line 4: file.path: m is needed for something",
+        ),
+        (CAMERA + "crop = [0, 0, 1]", "source.a.crop: expected [x_min, y_min, x_max, y_max]"),
+        (
+            CAMERA + "[source.a.line.l]\nstart = [0.1]\nend = [0, 9]",
+            "source.a.line.l.start: expected points [x, y]",
+        ),
+        ("[events]\nmin_area = 5", "expected a share of the picture from 0 to 1 (0.05 is 5 %)"),
+        (CAMERA + "rotate = 45", "source.a.rotate: expected 0, 90, 180 or 270, got 45"),
+        (CAMERA + "fps = inf", "source.a.fps: expected a number, got inf"),
+        ("[feed]\nstatus_interval_s = 1e300", "feed.status_interval_s: expected at most 100000000"),
+        ("[file]\nmax_bytes = " + "9" * 40, "file.max_bytes: expected at most"),
+        (CAMERA + "[source.a.v4l2]\nsize = [0, -1]", "source.a.v4l2.size: expected at least 16"),
+        (
+            "source = 'usb:0'",
+            "source: expected a table with a name, got 'usb:0': write [source.NAME]",
+        ),
+        ("model = 'x.tflite'", "model: expected a table, got 'x.tflite': write [model]"),
+        ("[site]\ntimezone = 'Berlin'", "did you mean Europe/Berlin?"),
+        ("[mqtt]\nbroker = '10.0.0.2'", "write mqtt://10.0.0.2"),
+        ("[source.'Das Tor']\nuri = '0'", "source.Das Tor: expected an id of lower-case letters"),
+        ("[runtime]\ndelegates = []", "runtime.delegates: is empty"),
+    ],
+)
+def test_it_says_what_to_write(tmp_path: Path, text: str, complaint: str) -> None:
+    assert complaint in problems(write(tmp_path, text))[0]
+
+
+def problems(path: Path) -> tuple[str, ...]:
+    with pytest.raises(FatalError) as caught:
+        config.load(path)
+    return tuple(line.removeprefix(f"{path}: ") for line in caught.value.lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("device = yard", 'write text in quotes, as in uri = "usb:0"'),
+        ("device = \u201cyard\u201d", 'write straight quotes: "'),
+        ("device: yard", "write = between key and value"),
+        ("device = ", "a value is missing behind ="),
+        ("[events]\nenter = 0,7", "decimals take a point, as in 0.7"),
+        ("[events]\nenter = .7", "write a 0 before the point, as in 0.7"),
+        ("[events]\ncooldown_s = 5 s", "write the number alone, without a unit"),
+        ("[feed]\nsnapshots = True", "write true or false"),
+        ("[profile.n]\nfrom = 6:00", 'as in "06:30"'),
+        ('[model]\npath = "C:\\Users\\x"', "write paths with / or in 'single quotes'"),
+        ("x = " + "[" * 9999, "has a number too long or tables too deep to read"),
+        ("x = " + "9" * 9999, "has a number too long or tables too deep to read"),
+    ],
+)
+def test_what_is_no_toml_is_told_with_what_to_write(
+    tmp_path: Path, text: str, complaint: str
+) -> None:
+    assert complaint in problems(write(tmp_path, text))[0]
+
+
+def test_all_that_is_wrong_is_told_at_once_each_with_its_line(tmp_path: Path) -> None:
+    text = """device = "My Pi"
+[mqtt]
+borker = "mqtt://h"
+username = 5
+[events]
+enter = 0,7
+[record]
+fps = 0
+pre_roll_s = 60
+[source.yard]  # the gate
+url = "rtsp://camera"
+fps = "x"
+[source.barn]
+fps = 5
+[source.barn.zone.gate]
+polygon = [
+  [0.1, 0.2],
+  [320, 200],
+  [0.5, 0.5],
+]
+"""
+    told = problems(write(tmp_path, text))
+    assert [line.partition(": ")[0] for line in told] == [
+        f"line {n}" for n in (1, 3, 4, 6, 8, 11, 12, 13, 16)
+    ]
+    assert told[7] == "line 13: source.barn.uri: is missing"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[site]\nlatitude = 95\nlongitude = 1", ["site.latitude"]),
+        ("[source.a]\nurl = 'usb:0'", ["source.a.url"]),
+        ("[events]\nconfirm = 0\nwindow = 2", ["events.confirm"]),
+        ("[profile.n]\nfrom = 'x'\nuntil = '21:00'", ["profile.n.from"]),
+        (
+            "[source.a]\nuri = usb:0\n[source.b]\nfps = 1",
+            ["is not valid TOML near 'uri'", "source.b.uri"],
+        ),
+    ],
+)
+def test_what_follows_from_another_mistake_is_not_told(
+    tmp_path: Path, text: str, told: list[str]
+) -> None:
+    lines = problems(write(tmp_path, text))
+    assert [line.split(": ")[1] for line in lines] == told
+
+
+def test_what_a_flag_got_wrong_has_no_line(tmp_path: Path) -> None:
+    path = write(tmp_path, "[mqtt]\nbroker = 'mqtt://h'\nusername = 5\n")
+    with pytest.raises(FatalError) as caught:
+        config.load(path, {"mqtt": {"broker": "h"}})
+    assert [line.removeprefix(f"{path}: ")[:14] for line in caught.value.lines] == [
+        "mqtt.broker: e", "line 3: mqtt.u",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (
+            "[mqtt]\nbroker = 'mqtt://h'\nca_file = 'x'",
+            "line 3: mqtt.ca_file: needs an encrypted broker: mqtts://HOST or wss://HOST",
+        ),
+        ("[mqtt]\nbroker = 'mqtts://h'\nkey_file = 'x'", "mqtt.key_file: needs cert_file"),
+        ("[mqtt]\npassword_file = 'x'", "line 2: mqtt.password_file: needs username"),
+        ("[record]\npre_roll_s = 60", "line 2: record.pre_roll_s: fills the whole clip"),
+        ("[site]\nlongitude = 5", "line 2: site.longitude: needs latitude too"),
+        ("[site]\nlatitude = 0", "line 2: site.latitude: needs longitude too"),
+        (CAMERA + "username = 'x'", "line 3: source.a.username: is for cameras with an address"),
+        (CAMERA + "transport = 'udp'", "source.a.transport: is for rtsp:// cameras"),
+        (CAMERA + "[source.a.picamera]\nhdr = true", "source.a.picamera: is for picamera: cameras"),
+        (
+            "[source.a]\nuri = 'demo:'\n[source.a.v4l2]\nformat = 'raw'",
+            "source.a.v4l2: is for usb:",
+        ),
+        (
+            "[source.a]\nuri = 'rtsp://h'\npassword_file = 'x'",
+            "source.a.password_file: needs username",
+        ),
+        (
+            CAMERA + "[source.a.mask.m]\npolygon = [[0, 0], [0.5, 0.5], [1, 1]]",
+            "source.a.mask.m.polygon: all points lie on one line: nothing is inside",
+        ),
+    ],
+)
+def test_keys_that_do_not_go_together_are_refused(
+    tmp_path: Path, text: str, complaint: str
+) -> None:
+    assert complaint in problems(write(tmp_path, text))[0]
+
+
+def test_the_users_home_is_known_in_every_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    text = """[model]
+path = "~/m.tflite"
+[runtime]
+state_dir = "~/state"
+delegates = ["external:~/lib.so?a=~", "cpu"]
+[mqtt]
+broker = "mqtts://h"
+username = "me"
+password_file = "~/p"
+ca_file = "~/ca"
+cert_file = "~/c"
+key_file = "~/k"
+[outbox]
+folder = "~/o"
+[file]
+path = "~/f"
+[record]
+folder = "~/r"
+[source.a]
+uri = "dir:~/pictures?watch"
+[source.b]
+uri = "~/clip~1.mp4"
+[source.c]
+uri = "rtsp://h/~me"
+username = "me"
+password_file = "~/c"
+"""
+    made = config.load(write(tmp_path, text))
+    assert "~" not in str(made.model_dump(exclude={"source", "runtime"}))
+    assert made.runtime.state_dir == Path("/home/me/state")
+    assert made.runtime.delegates == ("external:/home/me/lib.so?a=~", "cpu")
+    assert [source.uri for source in made.source.values()] == [
+        "dir:/home/me/pictures?watch", "/home/me/clip~1.mp4", "rtsp://h/~me",
+    ]  # fmt: skip
+    assert made.source["c"].password_file == Path("/home/me/c")
+
+
+@pytest.mark.parametrize("mark", ["\ufeff", ""])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "cp1252"])
+def test_a_file_is_read_as_editors_save_it(
+    tmp_path: Path, mark: str, end: str, encoding: str
+) -> None:
+    text = f'device = "yard"{end}[mqtt]{end}username = "Müller"{end}'
+    path = tmp_path / "edge.toml"
+    path.write_bytes((mark * (encoding == "utf-8") + text).encode(encoding))
+    made = config.load(path)
+    assert (made.device, made.mqtt.username) == ("yard", "Müller")
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(FatalError, match=r"nowhere\.toml: there is no such configuration file"):
         config.load(tmp_path / "nowhere.toml")
@@ -117,7 +369,19 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["[mqtt]\npassword = 'hunter2'", "[mqtt]\nbroker = 'mqtt://me:hunter2@host'"],
+    [
+        "[mqtt]\npassword = 'hunter2'",
+        "[mqtt]\npassword = 'x\nhunter2'",
+        "[mqtt]\npassword_file = ['hunter2']",
+        "[mqtt]\nbroker = 'mqtt://me:hunter2@host'",
+        "[mqtt]\nbroker = mqtt://me:hunter2@host",
+        "[source.a]\nuri = ['rtsp://me:hunter2@host']",
+        "[source.a]\nuri = rtsp://me:hunter2@host",
+        "[source.a]\n'rtsp://me:hunter2@host' = 1",
+        "[source.'rtsp://me:hunter2@host']\nuri = '0'",
+        "source = 'rtsp://me:hunter2@host'",
+        "[source.a]\nuri = 'rtsp://me:hunter2@host'\n[source.a.v4l2]\nformat = 'raw'",
+    ],
 )
 def test_a_secret_in_the_wrong_place_is_not_repeated(tmp_path: Path, text: str) -> None:
     with pytest.raises(FatalError) as caught:

@@ -1,8 +1,17 @@
 """The discovery payload against the keys that Home Assistant documents."""
 
+import json
+import re
 from typing import Any
 
-from edge.feed.homeassistant import Device, config
+import pytest
+
+from edge.config import MqttConfig
+from edge.feed.homeassistant import Announcer, Device, config
+from edge.feed.message import Message
+from edge.feed.mqtt import MqttClient
+from tests.conftest import REPOSITORY, Mosquitto
+from tests.listener import until
 
 EVERY = {
     "platform", "name", "unique_id", "object_id", "default_entity_id", "availability",
@@ -13,7 +22,7 @@ KEYS = {
     "sensor": EVERY
     | {"state_topic", "value_template", "json_attributes_topic", "entity_category"}
     | {"device_class", "unit_of_measurement", "state_class"},
-    "event": EVERY | {"state_topic", "event_types"},
+    "event": EVERY | {"state_topic", "event_types", "value_template"},
     "image": EVERY | {"image_topic", "content_type"},
     "switch": EVERY
     | {"state_topic", "value_template", "command_topic", "payload_on", "payload_off"}
@@ -75,3 +84,93 @@ def test_labels_that_differ_only_in_signs_stay_apart() -> None:
     found = components(False, *names)
     found = {key: c for key, c in found.items() if c.get("device_class") != "problem"}
     assert sum(c["platform"] == "binary_sensor" for c in found.values()) == len(names)
+
+
+def test_ids_are_each_its_own_whatever_labels_are_called() -> None:
+    alike = (
+        "Person", "person", "late-blight", "late_blight", "late blight", "!a?", "?a!",
+        "é", "e\u0301", "🍅", "🥔", "view problem", "state", "x" * 300, "x" * 299 + "y",
+    )  # fmt: skip
+    device = Device("field", "1.0", {"cam": alike, "cam_late": ("blight",)}, True)
+    found = config(device)["components"]
+    sensors = [c for c in found.values() if c["platform"] == "binary_sensor"]
+    assert len(sensors) == len(alike) + 1 + 2, "a sensor for each label, and two for the view"
+    for key in ("unique_id", "default_entity_id"):
+        assert len({c[key] for c in found.values()}) == len(found)
+    assert {"cam_person_binary_sensor", "cam_late_blight_binary_sensor"} <= set(found)
+    again = config(Device("field", "1.0", {"cam": alike[::-1], "cam_late": ("blight",)}, True))
+    assert again["components"] == found, "whatever their order"
+    assert max(len(c["default_entity_id"]) for c in found.values()) < 255
+
+
+def test_devices_and_sources_that_join_to_the_same_words_have_ids_of_their_own() -> None:
+    devices = (("farm", "north_cam"), ("farm_north", "cam"), ("farm-north", "cam"))
+    found = [config(Device(d, "1", {s: ("person",)}, True))["components"] for d, s in devices]
+    ids = [{component["unique_id"] for component in one.values()} for one in found]
+    assert not ids[0] & ids[1] and not ids[1] & ids[2] and not ids[0] & ids[2]
+
+
+JINJA_STRING = re.compile(r'"([^"\\]*(?:\\.[^"\\]*)*)"', re.DOTALL)
+"""As its lexer finds and decodes one (jinja2/lexer.py: string_re, wrap)."""
+HARD = ("🍅 ripe", "早疫病", 'say "hi"', "back\\slash", "{{x}} %}", "é")
+
+
+@pytest.mark.parametrize("label", HARD)
+def test_the_template_of_a_label_names_it_as_jinja_reads_it(label: str) -> None:
+    (sensor,) = (c for c in components(False, label).values() if c["name"] == f"cam {label}")
+    found = JINJA_STRING.search(sensor["value_template"])
+    assert found is not None
+    assert found[1].encode("ascii", "backslashreplace").decode("unicode-escape") == label
+
+
+def test_a_status_that_does_not_know_a_source_has_a_default_for_it() -> None:
+    for component in components().values():
+        template = component.get("value_template", "")
+        assert template.count("sources['cam'] | default({})).") == template.count("sources")
+        assert template.count("| default(none))") == template.count("sources")
+
+
+def test_a_thousand_labels_are_one_sensor(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    many = tuple(f"label {number}" for number in range(1001))
+    found = config(Device("field", "1.0", {"a": many, "b": many}, False))["components"]
+    assert len(found) < 30
+    assert "source a: 1001 labels make events" in caplog.text
+    assert "events.labels chooses up to 100" in caplog.text
+
+
+def test_what_has_another_id_now_is_removed_before_it_is_announced(mosquitto: Mosquitto) -> None:
+    device = Device("field-1", "1.0", {"cam": ("person",)}, False)
+    old = config(device)
+    for component in old["components"].values():
+        component["unique_id"] = "old " + component["unique_id"]
+    old["components"]["gone_sensor"] = {"platform": "sensor", "unique_id": "gone"}
+    topic, seen = "homeassistant/device/hedgerow_field-1/config", []
+    section = MqttConfig(broker=mosquitto.address)
+    with MqttClient(section, "a") as client:
+        client.publish(Message(topic, json.dumps(old), retain=True))
+        until(lambda: client.connected.is_set() and not client.flush(1))
+        client.listen(topic, lambda message: seen.append(json.loads(message.text)))
+        announcer = Announcer(device, other := MqttClient(section, "b"), "homeassistant")
+        with other:
+            until(lambda: stepped(announcer) and len(seen) == 3)
+    first, last = seen[1]["components"], seen[2]["components"]
+    assert all(set(component) == {"platform"} for component in first.values())
+    assert last["gone_sensor"] == {"platform": "sensor"}
+    assert (
+        last["cam_person_binary_sensor"] == config(device)["components"]["cam_person_binary_sensor"]
+    )
+
+
+def stepped(announcer: Announcer) -> bool:
+    announcer.step()
+    return True
+
+
+def test_the_sample_on_the_page_is_what_is_announced() -> None:
+    page = (REPOSITORY / "docs/feed.md").read_text(encoding="utf-8")
+    (sample,) = re.findall(r'```json\n(\{\n "device".*?)```', page, re.DOTALL)
+    told = json.loads(sample)
+    made = config(Device("yard", told["origin"]["sw_version"], {"gate": ("person",)}, False))
+    made["components"] = {name: made["components"][name] for name in told["components"]}
+    assert told == made

@@ -88,6 +88,25 @@ def test_letterbox_keeps_the_aspect_and_says_where_the_frame_is() -> None:
     assert (fit.y_start, fit.y_span) == (-1.5, 4)
 
 
+@pytest.mark.parametrize("pad", [0, 17, 255])
+def test_the_bars_have_the_models_own_value(pad: int) -> None:
+    contract = InputContract(
+        width=40, height=40, resize="letterbox", color="bgr", std=(1,), pad=pad
+    )
+    tensor, _ = Preprocess(contract, spec((1, 40, 40, 3), np.float32))(noise(20, 80))
+    assert np.all(tensor[0, :15] == pad) and np.all(tensor[0, 25:] == pad)
+
+
+def test_the_usual_pad_is_not_written_so_that_older_devices_read_the_contract() -> None:
+    usual = InputContract(width=4, height=4, resize="letterbox")
+    assert usual.pad == LETTERBOX_GREY
+    assert "pad" not in usual.model_dump()
+    black = usual.model_copy(update={"pad": 0})
+    assert black.model_dump()["pad"] == 0
+    assert InputContract.model_validate_json(black.model_dump_json()) == black
+    assert InputContract.model_validate_json(usual.model_dump_json()) == usual
+
+
 def test_crop_shows_the_middle() -> None:
     image = np.zeros((40, 80, 3), np.uint8)
     image[:, 20:60] = 200

@@ -1,6 +1,6 @@
 """Schedules: hours, days, sun and duty cycle, on the clock of the wall."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -9,7 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.config import Config
+from edge.daemon import scene
 from edge.feed.clock import clock_set
+from edge.model import SCHEMA, Contract, InputContract
 from edge.scene import ScheduleConfig, SiteConfig
 from edge.schedule import Schedule
 
@@ -179,3 +182,19 @@ def test_a_year_of_sunrises_comes_in_order() -> None:
 def test_a_duty_cycle_needs_both(keys: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="for_s above 0 and below every_s"):
         schedule(**keys)
+
+
+@pytest.mark.parametrize(("zone", "hour"), [("Europe/Berlin", 20), ("America/New_York", 2)])
+def test_profiles_count_the_hours_of_the_site(zone: str, hour: int) -> None:
+    """21:30 there, in June, wherever the system's clock thinks it is."""
+    contract = Contract(
+        schema=SCHEMA, name="x", labels=("person",), input=InputContract(width=8, height=8)
+    )
+    night = {"from": "21:00", "until": "22:00", "enter": 0.9}
+    config = Config.model_validate(
+        {"device": "d", "site": {"timezone": zone}, "profile": {"night": night}}
+    )
+    book = scene.book(contract, config)
+    moment = datetime(2026, 6, 2, hour - 1, 30, tzinfo=UTC)
+    assert book.at(moment.timestamp())["person"].enter == 0.9
+    assert book.at((moment + timedelta(hours=1)).timestamp())["person"].enter == 0.5

@@ -1,6 +1,8 @@
 """Sources: recordings whole and in order, live sources newest first, bad input in one line."""
 
+import json
 import logging
+import os
 import shutil
 import struct
 import threading
@@ -63,6 +65,49 @@ class TestPictures:
         with pytest.raises(FatalError, match=r"dir:.*/none: there is no such folder"):
             source(f"dir:{tmp_path}/none")
 
+    def test_what_is_left_out_is_counted_and_named(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        for name in ("a.jfif", "b.JPG", ".ipynb_checkpoints/b.jpg", "@eaDir/b.jpg", "c/d.webp"):
+            paint(tmp_path / "made.png", 1)
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / "made.png").rename(tmp_path / name)
+        (tmp_path / "IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
+        (tmp_path / "Thumbs.db").touch()
+        (tmp_path / "labels.csv").touch()
+        pictures = source(f"dir:{tmp_path}")
+        with caplog.at_level(logging.INFO):
+            assert [f.origin for f in pictures] == ["a.jfif", "b.JPG", "c/d.webp"]
+        assert pictures.skipped == 1, "the picture that cannot be read"
+        (line,) = caplog.messages
+        assert (
+            "5 of 8 files are left out: 3 hidden or a system's (.ipynb_checkpoints/b.jpg," in line
+        )
+        assert "1 no picture (labels.csv)" in line
+        assert "1 of a kind that cannot be read: save as JPEG or PNG (IMG_1.HEIC)" in line
+
+    def test_a_name_that_is_not_utf8_is_read_and_can_be_said(self, tmp_path: Path) -> None:
+        paint(tmp_path / "x.png", 1)
+        (tmp_path / "x.png").rename(tmp_path / os.fsdecode(b"caf\xe9\n.png"))
+        (frame,) = source(f"dir:{tmp_path}")
+        assert frame.origin == "caf??.png"
+        json.dumps(frame.origin).encode()
+
+    def test_neither_a_pipe_nor_a_folder_is_taken_for_a_picture(self, tmp_path: Path) -> None:
+        """A pipe would be waited for without end."""
+        os.mkfifo(tmp_path / "pipe.jpg")
+        paint(tmp_path / "folder.png/a.png", 1)
+        assert [f.origin for f in source(f"dir:{tmp_path}")] == ["folder.png/a.png"]
+
+    def test_a_folder_that_vanishes_is_said_as_that(self, tmp_path: Path) -> None:
+        for name in "ab":
+            paint(tmp_path / f"stick/{name}.png", 1)
+        frames = iter(source(f"dir:{tmp_path}/stick"))
+        next(frames)
+        shutil.rmtree(tmp_path / "stick")
+        with pytest.raises(TransientError, match="stick: there is no such folder; is it mounted"):
+            next(frames)
+
     def test_grey_and_16_bit_become_8_bit_colour(self, tmp_path: Path) -> None:
         cv2.imwrite(str(tmp_path / "grey16.png"), np.full((4, 4), 0x8000, np.uint16))
         cv2.imwrite(str(tmp_path / "grey.png"), np.full((4, 4), 7, np.uint8))
@@ -112,6 +157,61 @@ class TestNewPictures:
         threading.Timer(0.2, folder.rmdir).start()
         with pytest.raises(TransientError, match="there is no such folder"):
             next(frames)
+
+    def test_one_that_is_not_there_yet_is_tried_again(self, tmp_path: Path) -> None:
+        folder = tmp_path / "mnt"
+        with pytest.raises(TransientError, match="mnt: there is no such folder; is it mounted"):
+            list(source(f"dir:{folder}?watch"))
+        paint(folder / "old.png", 1)
+        frames = iter(source(f"dir:{folder}?watch"))
+        threading.Timer(0.2, paint, (folder / "new.png", 2)).start()
+        assert next(frames).origin == "new.png"
+
+    def test_every_version_of_an_overwritten_picture_is_shown(self, tmp_path: Path) -> None:
+        """As cameras do over FTP; the first was there before."""
+        paint(tmp_path / "latest.jpg", 0)
+        watching = source(f"dir:{tmp_path}?watch")
+        frames = iter(watching)
+        for value in (50, 100):
+            threading.Timer(0.1, paint, (tmp_path / "latest.jpg", value)).start()
+            frame = next(frames)
+            assert (frame.origin, abs(int(frame.image[0, 0, 0]) - value) < 3) == (
+                "latest.jpg",
+                True,
+            )
+        watching.stop()
+
+    def test_one_that_never_rests_is_shown_all_the_same(self, tmp_path: Path) -> None:
+        """Overwritten more often than we look: whole is what has its end."""
+        over = threading.Event()
+        paint(tmp_path / "latest.jpg", 9, (64, 64))
+        watching = source(f"dir:{tmp_path}?watch")
+
+        def overwrite() -> None:
+            for value in range(10, 10_000):
+                paint(tmp_path / ".new.jpg", value % 200, (64, 64))
+                (tmp_path / ".new.jpg").rename(tmp_path / "latest.jpg")
+                if over.wait(0.05):
+                    return
+
+        writer = threading.Thread(target=overwrite)
+        writer.start()
+        values = [int(next(frames).image[0, 0, 0]) for frames in [iter(watching)] for _ in range(3)]
+        over.set()
+        writer.join()
+        watching.stop()
+        assert values == sorted(set(values)) and watching.skipped == 0
+
+    def test_an_upload_that_stalled_is_shown_when_it_is_whole(self, tmp_path: Path) -> None:
+        paint(tmp_path / "whole.jpg", 200, (64, 64))
+        data = (tmp_path / "whole.jpg").read_bytes()
+        watching = source(f"dir:{tmp_path}?watch")
+        frames = iter(watching)
+        (tmp_path / "slow.jpg").write_bytes(data[:300])
+        threading.Timer(1.4, (tmp_path / "slow.jpg").write_bytes, (data,)).start()
+        assert next(frames).origin == "slow.jpg"
+        assert watching.skipped == 1, "it was counted as broken meanwhile"
+        watching.stop()
 
 
 class TestVideo:
@@ -277,7 +377,20 @@ class TestDemo:
         assert len(frames) + sum(f.dropped for f in frames) == 30
         assert frames[-1].mono_s - frames[0].mono_s >= 20 / 50, "no faster than it was asked to"
 
-    @pytest.mark.parametrize("options", ["?fps=x", "?rounds=-1", "?speed=2", "?seconds=0"])
+    def test_fps_of_the_source_holds_as_for_any_camera(self) -> None:
+        began_s = time.monotonic()
+        frames = list(source("demo:?fps=50&seconds=0.2&rounds=1", fps=5))
+        took_s = time.monotonic() - began_s
+        assert len(frames) <= 5 * took_s + 2
+        assert sum(f.dropped for f in frames) > 20, "those between are not handed out"
+        assert [f.mono_s for f in source("demo:?fps=0&seconds=1", fps=2)] == pytest.approx(
+            [number / 2 for number in range(12)], abs=0.034
+        )
+
+    @pytest.mark.parametrize(
+        "options",
+        ["?fps=x", "?rounds=-1", "?speed=2", "?seconds=0", "?fps=nan", "?seconds=inf", "?fps=1e9"],
+    )
     def test_wrong_options_are_refused(self, options: str) -> None:
         with pytest.raises(FatalError, match=r"expected demo:\?fps=NUMBER"):
             source(f"demo:{options}")

@@ -1,5 +1,7 @@
 """Places: polygons, holes, edges, lines, and who is where for how long."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -121,11 +123,12 @@ def test_a_zone_may_be_mirrored_turned_and_stretched(
     ring: Ring, point: Point, aspect: float
 ) -> None:
     there = inside(zone(ring), point)
-    for change in (
+    changes: tuple[Callable[[Point], Point], ...] = (
         lambda p: (1 - p[0], p[1]),
         lambda p: (p[1], p[0]),
         lambda p: (p[0] * aspect, p[1]),
-    ):
+    )
+    for change in changes:
         assert inside(zone(tuple(change(p) for p in ring)), change(point)) is there
 
 

@@ -265,14 +265,17 @@ def test_bad_input_is_one_line_and_status_78(
 
 
 def test_too_much_lost_is_status_3_with_a_report_and_without_a_model(
-    converter: Run, material: Path, tmp_path: Path
+    converter: Run, material: Path, stripes_file: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "m.tflite"
-    out.write_bytes(b"an earlier model")
+    shutil.copyfile(stripes_file, out)
     arguments = ("--data", material / "pictures", "--out", out, "--effort", "fast", "--quiet")
     ran = converter("convert", material / "stripes.keras", *arguments, "--max-drop", "-1")
     assert ran.returncode == 3
     assert "no model was written" in ran.stderr
+    first, *_, last = [line for line in ran.stderr.splitlines() if not line.startswith("INFO: ")]
+    assert first == "WARNING    no --normalize was given: 0..1 is assumed"
+    assert last.startswith("converter: error: ")
     left = sorted(path.name for path in tmp_path.iterdir())
     assert left == ["m.report.html", "m.report.json", "m.tflite.previous"]
     assert json.loads((tmp_path / "m.report.json").read_text())["gate"]["passed"] is False

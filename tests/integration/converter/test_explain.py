@@ -105,6 +105,7 @@ def test_with_the_keras_model_the_drawing_has_a_third_part(
     out = tmp_path / "why.png"
     told = converter("explain", PERSON, picture, "--out", out, "--keras", KERAS)
     assert told.returncode == 0, told.stderr
+    assert told.stderr == "", "no line of TensorFlow or LiteRT"
     drawn = cv2.imread(str(out))
     assert drawn is not None and drawn.shape == (HEAD + SHOWN, 3 * SHOWN, 3)
     parts = [drawn[HEAD:, SHOWN * part : SHOWN * (part + 1)] for part in range(3)]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from converter import data
+from converter.preparation import split
 from edge.errors import FatalError
 from edge.model import InputContract
 
@@ -101,3 +102,23 @@ def test_the_end_of_a_jpegs_thumbnail_is_not_its_own() -> None:
     assert data.ends(picture + b"appended")
     assert not data.ends(picture[:-2])
     assert not data.ends(picture[: len(thumbnail) - 10])
+
+
+def test_copies_of_what_calibrates_do_not_measure(tmp_path: Path) -> None:
+    """Sixty rows of a list that name six files."""
+    for number in range(12):
+        picture(tmp_path / "p" / f"{number}.png", 20 * number)
+    rows = [f"p/{number % 12}.png,{'crop' if number % 2 else 'weed'}" for number in range(120)]
+    (tmp_path / "list.csv").write_text("\n".join(rows))
+    photos = data.read(data.find(tmp_path / "list.csv", ()), CONTRACT, tmp_path, progress=False)
+    parts = split(photos, *data.split(photos, 4))
+    assert parts.apart
+    assert not set(parts.choosing.paths) & set(parts.held_out.paths)
+    assert len(parts.held_out.paths) >= 80
+
+
+def test_pictures_of_another_shape_are_noticed_and_stay_so(folders: Path, tmp_path: Path) -> None:
+    photos = data.read(data.find(folders, ()), CONTRACT, tmp_path, progress=False)
+    assert photos.shaped and photos.take(np.arange(3)).shaped
+    wide = InputContract(width=8, height=6)
+    assert not data.read(data.find(folders, ()), wide, tmp_path, progress=False).shaped

@@ -1,13 +1,14 @@
 """Calibration error, temperature, reject threshold, the gate and the choice between candidates."""
 
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from converter import gate, quality
+from converter import crossfit, gate, quality
 from converter.choice import Candidate, best
 from edge.decode import probabilities
 from edge.errors import FatalError
@@ -86,10 +87,18 @@ def test_the_interval_holds_the_truth_as_often_as_it_says(
     assert held > 0.935
 
 
-def facts(float_accuracy: float, int8_accuracy: float) -> dict[str, Any]:
+def facts(lost: int, gained: int, pictures: int = 100, apart: bool = True) -> dict[str, Any]:
+    """Of a conversion that was measured on so many pictures, 90 % right in float."""
     rows = [("cow", 0.9, 0.8), ("dog", 0.9, 0.95)]
     return {
-        "accuracy": {"float": float_accuracy, "int8": int8_accuracy},
+        "accuracy": {
+            "float": 0.9,
+            "int8": 0.9 + (gained - lost) / pictures,
+            "lost": lost,
+            "gained": gained,
+            "change_95": list(quality.paired_interval(lost, gained, pictures)),
+        },
+        "data": {"measured_on": pictures, "measured_apart": apart},
         "classes": [
             {"label": label, "pictures": 10, "float": {"recall": a}, "int8": {"recall": b}}
             for label, a, b in rows
@@ -98,20 +107,130 @@ def facts(float_accuracy: float, int8_accuracy: float) -> dict[str, Any]:
 
 
 def test_the_gate_closes_above_the_budget_and_names_who_was_hurt() -> None:
-    open_gate = gate.judge(facts(0.90, 0.89), 1.0)
-    closed = gate.judge(facts(0.90, 0.88), 1.0)
+    open_gate = gate.judge(facts(1, 0), 1.0)
+    closed = gate.judge(facts(2, 0), 1.0)
     assert open_gate.passed
     assert not closed.passed
     assert closed.hurt == "cow"
     error = gate.complain(closed, 1.0, Path("m.report.html"))
     assert error.exit_status == 3
     assert "loses 2.00 points of accuracy, 'cow' most (10.0)" in str(error)
+    assert "not proven with 100 pictures" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("lost", "gained", "pictures", "outcome", "passed"),
+    [
+        (0, 0, 105, "not proven", True),  # an honest small test that lost nothing
+        (0, 0, 276, "kept", True),
+        (1, 1, 1000, "kept", True),
+        (1, 0, 105, "not proven", True),
+        (3, 0, 105, "not proven", False),
+        (20, 2, 105, "lost", False),
+        (30, 0, 1000, "lost", False),
+    ],
+)
+def test_the_interval_says_lost_kept_or_not_proven(
+    lost: int, gained: int, pictures: int, outcome: str, passed: bool
+) -> None:
+    seen = facts(lost, gained, pictures)
+    assert (found := gate.judge(seen, 1.0)).outcome == outcome
+    assert found.passed is passed
+    assert gate.judge(seen, 1.0, strict=True).passed is (outcome == "kept")
+
+
+def test_so_many_pictures_would_do(lost: int = 1, gained: int = 1) -> None:
+    found = gate.judge(facts(lost, gained, 105), 1.0)
+    share = found.enough / 105
+    low, _ = quality.paired_interval(lost * share, gained * share, found.enough)
+    assert low >= -0.01
+    share = (found.enough - 1) / 105
+    low, _ = quality.paired_interval(lost * share, gained * share, found.enough - 1)
+    assert low < -0.01
+    assert gate.judge(facts(0, 0, 105), 1.0).enough == 276
+    text = gate.said(asdict(found) | {"max_drop": 1.0})
+    assert text == f"not proven with 105 pictures (--max-drop 1): about {found.enough} would do"
+
+
+def test_where_no_number_of_pictures_would_do_none_is_named() -> None:
+    found = gate.judge(facts(1, 0, 100), 1.0)  # exactly the budget
+    assert (found.outcome, found.enough) == ("not proven", 0)
+
+
+def test_strict_has_an_exit_status_of_its_own() -> None:
+    found = gate.judge(facts(0, 0), 1.0, strict=True)
+    error = gate.complain(found, 1.0, Path("m.report.html"))
+    assert error.exit_status == 4
+    assert "not proven with 100 pictures" in str(error) and "no model was written" in str(error)
+    lost = gate.complain(gate.judge(facts(9, 0), 1.0, strict=True), 1.0, Path("m.html"))
+    assert lost.exit_status == 3
+
+
+def test_pictures_that_also_calibrated_prove_nothing() -> None:
+    found = gate.judge(facts(0, 0, 1000, apart=False), 1.0)
+    assert (found.outcome, found.passed) == ("not proven", True)
+    assert "other pictures than those that calibrate" in gate.said(asdict(found) | {"max_drop": 1})
+
+
+@pytest.mark.parametrize("pictures", [105, 200, 400])
+@pytest.mark.parametrize(("lost", "gained"), [(0.04, 0.01), (0.02, 0.01), (0.01, 0.0)])
+def test_a_model_that_lost_its_budget_or_more_is_hardly_ever_called_kept(
+    pictures: int, lost: float, gained: float
+) -> None:
+    """Over all that can be seen, with the chances of a trinomial draw: the interval leaves 2.5 %
+    on either side. The budget is what the model truly lost, or less."""
+    called = 0.0
+    for down in range(min(pictures, 40) + 1):
+        for up in range(min(pictures - down, 40) + 1):
+            if gate.judge(facts(down, up, pictures), 1.0).outcome == "kept":
+                same = pictures - down - up
+                draws = math.comb(pictures, down) * math.comb(pictures - down, up)
+                called += draws * lost**down * gained**up * (1 - lost - gained) ** same
+    assert called < 0.03
 
 
 def test_without_labels_nothing_is_gated() -> None:
     verdict = gate.judge({"agreement": 0.5}, 0.0)
     assert verdict.passed
     assert not verdict.gated
+    strict = gate.judge({"agreement": 0.5}, 0.0, strict=True)
+    assert not strict.passed
+    assert gate.complain(strict, 0.0, Path("m.html")).exit_status == 4
+
+
+def drawn(random: np.random.Generator, pictures: int, sure: float = 1.0) -> tuple[Any, Any]:
+    """Logits and labels; `sure` is how much the logits overstate what is true of the labels."""
+    logits = random.normal(size=(pictures, 3)).astype(np.float32) * 2
+    chances = probabilities(CONTRACT, logits).astype(np.float64).cumsum(axis=1)
+    truth = (random.random((pictures, 1)) > chances / chances[:, -1:]).sum(axis=1)
+    return logits * sure, truth
+
+
+def test_a_temperature_is_taken_where_it_helps_others_and_only_there() -> None:
+    random = np.random.default_rng(1)
+    taken = [crossfit.temperature_helps(CONTRACT, *drawn(random, 100)) for _ in range(30)]
+    assert sum(taken) <= 6, "of networks that are calibrated already"
+    taken = [crossfit.temperature_helps(CONTRACT, *drawn(random, 100, 3.0)) for _ in range(10)]
+    assert all(taken), "of networks that are three times too sure"
+
+
+def test_the_reject_shares_are_those_of_new_pictures() -> None:
+    """Known and unknown pictures that look alike: no threshold parts them, and none may seem to."""
+    random, seemed, fitted = np.random.default_rng(2), [], []
+    for _ in range(60):
+        known, unknown = random.random((2, 20)).astype(np.float32)
+        below = quality.reject_threshold(known, unknown)
+        fitted.append(float((unknown < below).mean() - (known < below).mean()))
+        known_share, unknown_share = crossfit.rejected(known, unknown)
+        seemed.append(unknown_share - known_share)
+    assert np.mean(fitted) > 0.15, "on the pictures that chose it"
+    assert abs(np.mean(seemed)) < 0.1
+
+
+def test_every_picture_is_in_one_part() -> None:
+    for parts in (crossfit.spread(13), crossfit.runs(13)):
+        assert np.bincount(parts).tolist() in ([3, 3, 3, 2, 2], [3, 3, 2, 3, 2])
+    assert crossfit.rejected(np.ones(1, np.float32), np.zeros(0, np.float32)) == (0.0, 0.0)
 
 
 def candidate(

@@ -157,3 +157,13 @@ class TestTheTable:
     ) -> None:
         with pytest.raises(FatalError, match=reason):
             self.read(tmp_path, content, pictures)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "latin-1"])
+def test_a_table_as_windows_saves_it(tmp_path: Path, encoding: str) -> None:
+    pictures = tuple(tmp_path / "a" / f"{number}.png" for number in range(4))
+    rows = [f"a\\{number}.png;{'Süd' if number % 2 else 'Nord'}" for number in range(4)]
+    file = tmp_path / "t.csv"
+    file.write_bytes("\r\n".join(["path;site", *rows]).encode(encoding))
+    table = slice_table.read(file, pictures, tmp_path)
+    assert table.columns == {"site": ("Nord", "Süd", "Nord", "Süd")}
