@@ -1,0 +1,104 @@
+"""Folders that commands see as /: Debian and Ubuntu without a machine around them."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.conftest import REPOSITORY, need
+from tests.device.conftest import LAB, bundle
+
+# proc, dev and run, gone with the command.
+MOUNTS = """mount -t proc proc $0/proc && mount --bind /dev $0/dev && mount -t tmpfs run $0/run &&
+mkdir -p $0/run/lock && exec "$@"
+"""
+ENVIRONMENT = ("PATH=/usr/local/bin:/usr/sbin:/usr/bin", "HOME=/root", "LC_ALL=C.UTF-8")
+PACKAGES = "systemd,python3,python3-venv,ca-certificates"
+INSTALLER = "cd /root/hedgerow-{version} && PIP_NO_DEPS=1 PIP_NO_INDEX=1 "
+INSTALLER += "PIP_FIND_LINKS=/root/wheels exec ./systemd/install"
+
+
+class Root:
+    """A folder that commands see as /."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def start(self, command: str) -> subprocess.Popen[str]:
+        """A shell command as root, in a process group of its own."""
+        here = self.folder
+        own = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
+        inside = ["env", "-i", *ENVIRONMENT, "DEBIAN_FRONTEND=noninteractive"]
+        return subprocess.Popen(
+            [*own, "sh", "-c", MOUNTS, here, *inside, "chroot", here, "bash", "-c", command],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, command: str, check: bool = True) -> str:
+        """A shell command as root; its output. Raises RuntimeError where it fails."""
+        with self.start(command) as process:
+            said = process.communicate()[0]
+        if check and process.returncode:
+            raise RuntimeError(f"{command!r} gave {process.returncode}: {said[-4000:]}")
+        return said
+
+
+def archive(name: str, suite: str, packages: str, lines: list[str]) -> Path:
+    """A system as an archive, made once."""
+    need(shutil.which("mmdebstrap") is not None, "mmdebstrap")
+    need(os.getuid() == 0, "root, to enter another system,")
+    made = LAB / name / f"{suite}.tar"
+    if not made.exists():
+        made.parent.mkdir(parents=True, exist_ok=True)
+        part = made.with_suffix(".part")
+        tool = ["mmdebstrap", "--format=tar", "--variant=minbase", f"--include={packages}"]
+        done = subprocess.run([*tool, suite, str(part), *lines], check=False)
+        need(done.returncode == 0, " ".join(lines))
+        part.rename(made)
+    return made
+
+
+def debian(folder: Path, scratch: Path) -> Root:
+    """Debian 12 with two releases of this tree in /root, 0.1.0 and 0.2.0.
+
+    What Hedgerow depends on lies in /opt/needs, where the system's Python finds it in every
+    environment: an upgrade takes seconds instead of minutes, by the very same installer.
+    """
+    mirror = subprocess.run(
+        ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"],
+        capture_output=True, text=True, check=True,
+    ).stdout.split()[0]  # fmt: skip
+    made = archive("debian", "bookworm", PACKAGES, [f"deb {mirror} bookworm main"])
+    subprocess.run(["tar", "-C", folder, "-xf", made], check=True)
+    wheels = folder / "root/wheels"
+    for version in ("0.1.0", "0.2.0"):
+        tree = scratch / version
+        ignored = shutil.ignore_patterns(".venv", ".git", "build", "tests", "__pycache__", ".*")
+        shutil.copytree(REPOSITORY, tree, ignore=ignored)
+        package = tree / "edge/__init__.py"
+        package.write_text(package.read_text().replace('"0.1.0"', f'"{version}"'))
+        bundle(tree, scratch / f"bundle-{version}")
+        shutil.copytree(scratch / f"bundle-{version}/hedgerow", folder / f"root/hedgerow-{version}")
+    _needs(next((folder / "root/hedgerow-0.1.0").glob("*.whl")), folder, wheels)
+    return Root(folder)
+
+
+def _needs(wheel: Path, folder: Path, wheels: Path) -> None:
+    """The dependencies, for Debian 12's Python, and the tools that build a wheel."""
+    pip = [sys.executable, "-m", "pip"]
+    quiet = ["-qq", "--disable-pip-version-check"]
+    only = ["--only-binary=:all:", "--python-version=3.11"]
+    subprocess.run([*pip, "download", *quiet, *only, "-d", wheels, wheel], check=True)
+    subprocess.run([*pip, "download", *quiet, "-d", wheels, "setuptools", "wheel"], check=True)
+    needs = folder / "opt/needs"
+    found = [f for f in wheels.glob("*.whl") if not f.name.startswith(("hedgerow", "setuptools"))]
+    command = [*pip, "install", *quiet, *only, "--no-deps", "--target", needs, *found]
+    subprocess.run(command, check=True)
+    for made in wheels.glob("hedgerow-*"):
+        made.unlink()
+    hook = folder / "etc/python3.11/sitecustomize.py"
+    hook.write_text("import sys\nsys.path.append('/opt/needs')\n")
