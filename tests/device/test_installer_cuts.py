@@ -17,6 +17,7 @@ import struct
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ from tests.device.roots import INSTALLER, Root, debian
 CUTS = int(os.environ.get("HEDGEROW_POWER_CUTS", "5"))
 EXT4_IOC_SHUTDOWN, NOLOGFLUSH = 0x8004587D, 2
 LATER_S = 120.0
-"""Cuts come as late as this after an upgrade has said that it is done."""
+"""Cuts come as late as this after an upgrade has said that it is done; most sooner."""
 RELEASES = {"0.1.0", "0.2.0"}
 KEPT = "cat /etc/hedgerow/edge.toml /var/lib/hedgerow/events"
 
@@ -102,6 +103,12 @@ class Disk:
         assert found == ""
 
 
+def kill(process: subprocess.Popen[str]) -> None:
+    """The installer with all that it started."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
 @pytest.fixture(scope="module")
 def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Disk]:
     place = tmp_path_factory.mktemp("disk")
@@ -131,11 +138,11 @@ def test_the_power_goes(disk: Disk, seed: int) -> None:
     with disk.upgrade() as process:
         if seed % 5 == 4:
             assert process.wait() == 0
-            time.sleep(chance.uniform(0, LATER_S) if CUTS > 5 else 1)
+            time.sleep(chance.random() ** 3 * LATER_S if CUTS > 5 else 1)
         else:
             time.sleep(chance.uniform(0, disk.took_s))
         disk.cut()
-        os.killpg(process.pid, signal.SIGKILL)
+        kill(process)
     disk.unmount()
     disk.mount()
     disk.look()
@@ -147,7 +154,7 @@ def test_the_power_goes(disk: Disk, seed: int) -> None:
 def test_the_installer_is_killed(disk: Disk, seed: int) -> None:
     with disk.upgrade() as process:
         time.sleep(random.Random(seed).uniform(0, disk.took_s))
-        os.killpg(process.pid, signal.SIGKILL)
+        kill(process)
     disk.look()
     if seed % 5 == 1:
         disk.next_run()
