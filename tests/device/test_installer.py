@@ -70,7 +70,8 @@ def test_what_lies_in_roots_own_python_or_in_the_clone_is_not_taken(device: Root
         shutil.copy(REPOSITORY / name, clone / name)
     device.run(
         "cd /root/clone && mkdir -p build/lib/edge hedgerow.egg-info"
-        " && touch build/lib/edge/gone.py && echo 'raise SystemExit(3)' > build/lib/edge/__init__.py"
+        " && touch build/lib/edge/gone.py"
+        " && echo 'raise SystemExit(3)' > build/lib/edge/__init__.py"
         " && touch -d 2001-01-01 edge/*.py && echo edge/gone.py > hedgerow.egg-info/SOURCES.txt"
     )
     look = "find /root/clone -printf '%p %u %s %T@\\n' | sort"
