@@ -10,7 +10,7 @@ def write_whole(path: Path, content: bytes, mode: int | None = None) -> None:
 
     `mode` is the new file's permissions; None: as the umask says. Raises OSError.
     """
-    beside = path.withuser_name(f".{path.name}.{os.getpid()}.part")
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with beside.open("wb") as file:
             if mode is not None:

@@ -32,7 +32,8 @@ def as_user(user: pwd.struct_passwd, command: Sequence[str]) -> int | None:
     """The same for any user."""
     # -P: root may stand in a clone, whose modules are not those of the service.
     program = [sys.executable, "-P", "-m", "edge", *command]
-    with tempfile.TemporaryDirectory(prefix="hedgerow-credentials.") as folder:
+    memory = "/run" if os.access("/run", os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="hedgerow-credentials.", dir=memory) as folder:
         told = {"CREDENTIALS_DIRECTORY": folder, "STATE_DIRECTORY": DATA, "PYTHONNOUSERSITE": "1"}
         _hand_over(Path(folder), user)
         try:

@@ -22,7 +22,8 @@ def check(config: Path) -> None:
     Exit status 78 if something is wrong: one line for each problem, with its line in the file, its
     key and what to write.
     """
-    if (status := as_service.status_of(("check", "--config", str(config)), config)) is not None:
+    command = ("check", "--config", str(config.absolute()))
+    if (status := as_service.status_of(command, config)) is not None:
         sys.exit(status)
     from edge import config as configuration
     from edge.daemon.check import examine

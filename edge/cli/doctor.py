@@ -47,11 +47,12 @@ def doctor(
 
     if config_path is None and model is None and os.access(INSTALLED, os.F_OK):
         config_path = INSTALLED
+    of_service = config_path is not None and config_path.absolute() == INSTALLED
     more = [option for name in delegates for option in ("--delegate", name)]
-    command = ["doctor", "--config", str(config_path), *more]
+    command = ["doctor", "--config", str(INSTALLED), *more]
     if model is None and (status := as_service.status_of(command, config_path)) is not None:
         sys.exit(status)
-    service = ask() if config_path == INSTALLED else Service()
+    service = ask() if of_service else Service()
     made = config.load(config_path)
     model = model or made.model.path
     if only is not None and model is not None:
@@ -63,7 +64,7 @@ def doctor(
     if model is not None and not any(f.level == "ok" and f.what in asked for f in findings):
         raise FatalError(f"{model}: no delegate runs this model")
     if config_path is not None:
-        findings += map(_show, check_up(made, service if config_path == INSTALLED else None))
+        findings += map(_show, check_up(made, service if of_service else None))
     sys.exit(any(finding.level == "error" for finding in findings))
 
 
