@@ -1,9 +1,11 @@
 """Folders that commands see as /: Debian and Ubuntu without a machine around them."""
 
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 from tests.conftest import REPOSITORY, need
@@ -68,37 +70,65 @@ def debian(folder: Path, scratch: Path) -> Root:
     What Hedgerow depends on lies in /opt/needs, where the system's Python finds it in every
     environment: an upgrade takes seconds instead of minutes, by the very same installer.
     """
+    releases = [_release(version, scratch) for version in ("0.1.0", "0.2.0")]
+    subprocess.run(["tar", "-C", folder, "-xf", _prepared(releases[0], scratch)], check=True)
+    for release in releases:
+        shutil.copytree(release, folder / "root" / release.name)
+    return Root(folder)
+
+
+def _release(version: str, scratch: Path) -> Path:
+    """What is copied to a device: a wheel, systemd/, the model."""
+    tree = scratch / version
+    ignored = shutil.ignore_patterns(".venv", ".git", "build", "tests", "__pycache__", ".*")
+    shutil.copytree(REPOSITORY, tree, ignore=ignored)
+    package = tree / "edge/__init__.py"
+    package.write_text(package.read_text().replace('"0.1.0"', f'"{version}"'))
+    bundle(tree, scratch / f"bundle-{version}")
+    made = scratch / f"hedgerow-{version}"
+    (scratch / f"bundle-{version}/hedgerow").rename(made)
+    return made
+
+
+def _prepared(release: Path, scratch: Path) -> Path:
+    """Debian 12 with the dependencies of a release, as an archive; made once."""
+    pyproject = REPOSITORY / "pyproject.toml"
+    needed = tomllib.loads(pyproject.read_text())["project"]["dependencies"]
+    name = hashlib.sha256("".join(needed).encode()).hexdigest()[:12]
+    prepared = LAB / "debian" / f"{name}.tar"
+    if prepared.exists():
+        return prepared
     mirror = subprocess.run(
         ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"],
         capture_output=True, text=True, check=True,
     ).stdout.split()[0]  # fmt: skip
     made = archive("debian", "bookworm", PACKAGES, [f"deb {mirror} bookworm main"])
+    folder = scratch / "prepared"
+    folder.mkdir()
     subprocess.run(["tar", "-C", folder, "-xf", made], check=True)
-    wheels = folder / "root/wheels"
-    for version in ("0.1.0", "0.2.0"):
-        tree = scratch / version
-        ignored = shutil.ignore_patterns(".venv", ".git", "build", "tests", "__pycache__", ".*")
-        shutil.copytree(REPOSITORY, tree, ignore=ignored)
-        package = tree / "edge/__init__.py"
-        package.write_text(package.read_text().replace('"0.1.0"', f'"{version}"'))
-        bundle(tree, scratch / f"bundle-{version}")
-        shutil.copytree(scratch / f"bundle-{version}/hedgerow", folder / f"root/hedgerow-{version}")
-    _needs(next((folder / "root/hedgerow-0.1.0").glob("*.whl")), folder, wheels)
-    return Root(folder)
+    _needs(next(release.glob("*.whl")), folder)
+    part = prepared.with_suffix(".part")
+    subprocess.run(["tar", "-C", folder, "-cf", part, "."], check=True)
+    part.rename(prepared)
+    shutil.rmtree(folder)
+    return prepared
 
 
-def _needs(wheel: Path, folder: Path, wheels: Path) -> None:
+def _needs(wheel: Path, folder: Path) -> None:
     """The dependencies, for Debian 12's Python, and the tools that build a wheel."""
+    wheels = folder / "root/wheels"
     pip = [sys.executable, "-m", "pip"]
     quiet = ["-qq", "--disable-pip-version-check"]
     only = ["--only-binary=:all:", "--python-version=3.11"]
     subprocess.run([*pip, "download", *quiet, *only, "-d", wheels, wheel], check=True)
-    subprocess.run([*pip, "download", *quiet, "-d", wheels, "setuptools", "wheel"], check=True)
-    needs = folder / "opt/needs"
-    found = [f for f in wheels.glob("*.whl") if not f.name.startswith(("hedgerow", "setuptools"))]
-    command = [*pip, "install", *quiet, *only, "--no-deps", "--target", needs, *found]
-    subprocess.run(command, check=True)
-    for made in wheels.glob("hedgerow-*"):
-        made.unlink()
+    tools = wheels / "tools"
+    subprocess.run([*pip, "download", *quiet, "-d", tools, "setuptools", "wheel"], check=True)
+    found = [file for file in wheels.glob("*.whl") if not file.name.startswith("hedgerow")]
+    target = ["--no-deps", "--target", folder / "opt/needs"]
+    subprocess.run([*pip, "install", *quiet, *only, *target, *found], check=True)
     hook = folder / "etc/python3.11/sitecustomize.py"
     hook.write_text("import sys\nsys.path.append('/opt/needs')\n")
+    for file in wheels.glob("*.whl"):  # the installer needs only the tools
+        file.unlink()
+    for file in tools.iterdir():
+        file.rename(wheels / file.name)

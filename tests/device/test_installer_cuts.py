@@ -22,6 +22,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import REPOSITORY
 from tests.device.roots import INSTALLER, Root, debian
 
 CUTS = int(os.environ.get("HEDGEROW_POWER_CUTS", "5"))
@@ -29,7 +30,10 @@ EXT4_IOC_SHUTDOWN, NOLOGFLUSH = 0x8004587D, 2
 LATER_S = 120.0
 """Cuts come as late as this after an upgrade has said that it is done; most sooner."""
 RELEASES = {"0.1.0", "0.2.0"}
-KEPT = "cat /etc/hedgerow/edge.toml /var/lib/hedgerow/events"
+LOOK = (
+    "cd / && edge --version && runuser -u hedgerow -- edge check --config /etc/hedgerow/edge.toml"
+    " && cat /etc/hedgerow/edge.toml /var/lib/hedgerow/events"
+)
 
 
 class Disk:
@@ -60,15 +64,17 @@ class Disk:
 
     def upgrade(self) -> subprocess.Popen[str]:
         """To the other release, begun."""
-        (version,) = RELEASES - {self.running()}
+        (version,) = RELEASES - {self.version}
         return self.root.start(f"{INSTALLER.format(version=version)} *.whl")
-
-    def running(self) -> str:
-        return self.root.run("edge --version").split()[-1]
 
     def look(self) -> None:
         """What must hold at every moment."""
-        assert self.running() in RELEASES
+        said = self.root.run(LOOK)
+        self.version = said.split()[2]
+        assert self.version in RELEASES, said
+        assert "edge.toml: right. person" in said
+        assert "# mine" in said
+        assert "an event" in said
         here = self.root.folder
         release = here / (here / "opt/hedgerow/current").readlink().relative_to("/")
         for record in release.glob("lib/python*/site-packages/*.dist-info/RECORD"):
@@ -80,10 +86,16 @@ class Disk:
         units = here / "etc/systemd/system"
         for name in ("edge.service", "edge-fallback.service"):
             assert (units / name).read_bytes() == (release / "share/hedgerow" / name).read_bytes()
-        check = "runuser -u hedgerow -- edge check --config /etc/hedgerow/edge.toml"
-        assert "edge.toml: right. person" in self.root.run(check)
-        assert "# mine" in self.root.run(KEPT)
-        assert "an event" in self.root.run(KEPT)
+        self.has_its_model(release)
+
+    def has_its_model(self, release: Path) -> None:
+        model = (release / "share/hedgerow/person.tflite").read_bytes()
+        assert model == (REPOSITORY / "models/person/model.tflite").read_bytes()
+
+    def has_no_leftovers(self) -> None:
+        home = self.root.folder / "opt/hedgerow"
+        assert sorted(path.name for path in home.iterdir()) == ["current", "releases"]
+        assert len(list((home / "releases").iterdir())) == 1
 
     def next_run(self) -> None:
         """An upgrade that nobody disturbs leaves nothing of those before."""
@@ -94,11 +106,6 @@ class Disk:
         self.took_s = time.monotonic() - began_s
         self.look()
         self.has_no_leftovers()
-
-    def has_no_leftovers(self) -> None:
-        home = self.root.folder / "opt/hedgerow"
-        assert sorted(path.name for path in home.iterdir()) == ["current", "releases"]
-        assert len(list((home / "releases").iterdir())) == 1
         found = self.root.run("find / -xdev -name '*.new' -o -xdev -name 'hedgerow-credentials*'")
         assert found == ""
 
