@@ -64,26 +64,30 @@ def archive(name: str, suite: str, packages: str, lines: list[str]) -> Path:
     return made
 
 
-def debian(folder: Path, scratch: Path) -> Root:
-    """Debian 12 with two releases of this tree in /root, 0.1.0 and 0.2.0.
+def debian(folder: Path, scratch: Path, harm: tuple[str, str] = ("", "")) -> Root:
+    """Debian 12 with two releases of this tree in /root, 0.1.0 and 0.2.0; `harm` is done to
+    edge/cli/run.py of the second.
 
     What Hedgerow depends on lies in /opt/needs, where the system's Python finds it in every
     environment: an upgrade takes seconds instead of minutes, by the very same installer.
     """
-    releases = [_release(version, scratch) for version in ("0.1.0", "0.2.0")]
+    releases = [_release("0.1.0", scratch), _release("0.2.0", scratch, harm)]
     subprocess.run(["tar", "-C", folder, "-xf", _prepared(releases[0], scratch)], check=True)
     for release in releases:
         shutil.copytree(release, folder / "root" / release.name)
     return Root(folder)
 
 
-def _release(version: str, scratch: Path) -> Path:
+def _release(version: str, scratch: Path, harm: tuple[str, str] = ("", "")) -> Path:
     """What is copied to a device: a wheel, systemd/, the model."""
     tree = scratch / version
     ignored = shutil.ignore_patterns(".venv", ".git", "build", "tests", "__pycache__", ".*")
     shutil.copytree(REPOSITORY, tree, ignore=ignored)
     package = tree / "edge/__init__.py"
     package.write_text(package.read_text().replace('"0.1.0"', f'"{version}"'))
+    command = tree / "edge/cli/run.py"
+    assert harm[0] in command.read_text()
+    command.write_text(command.read_text().replace(*harm, 1))
     bundle(tree, scratch / f"bundle-{version}")
     made = scratch / f"hedgerow-{version}"
     (scratch / f"bundle-{version}/hedgerow").rename(made)

@@ -206,8 +206,7 @@ def test_root_checks_as_the_services_user(device: Root) -> None:
 
 
 def test_a_user_name_without_a_password_is_said_with_the_file_to_write(device: Root) -> None:
-    device.run(f"""sed -i '/^\\[mqtt\\]/d; /^broker/d' {TOML}""")
-    device.run(f"""printf '[mqtt]\\nusername = "me"\\n' >> {TOML}""")
+    device.run(f"""sed -i 's/^username = .*/username = "me"/' {TOML}""")
     wanted = "'me' has no password: write it into /etc/hedgerow/mqtt-password (the service's)"
     assert wanted in device.run(f"edge check --config {TOML}")
     assert wanted in device.run(f"rm /etc/hedgerow/mqtt-password; edge check --config {TOML}")

@@ -50,9 +50,14 @@ class Disk:
         subprocess.run(["mount", "-o", "loop", self.image, self.root.folder], check=True)
 
     def unmount(self) -> None:
-        until_s = time.monotonic() + 30
-        command = ["umount", self.root.folder]
-        while subprocess.run(command, check=False, capture_output=True).returncode:
+        """Until nobody has it any more: a disk that is held is not read anew when it is mounted."""
+        until_s = time.monotonic() + 120
+        there = ["mountpoint", "-q", self.root.folder]
+        used = ["losetup", "--associated", self.image]
+        while subprocess.run(used, check=True, capture_output=True).stdout:
+            if subprocess.run(there, check=False).returncode == 0:
+                command = ["umount", self.root.folder]
+                subprocess.run(command, check=False, capture_output=True)
             assert time.monotonic() < until_s, "something still holds the disk"
             time.sleep(0.1)
 
