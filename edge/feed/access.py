@@ -78,12 +78,14 @@ def password(config: MqttConfig) -> str | None:
     path = config.password_file
     if path is None:
         folder = os.environ.get("CREDENTIALS_DIRECTORY")
-        path = Path(folder) / CREDENTIAL if folder else None
-        if path is None or not path.exists():
+        if not folder:
             return None
+        path = Path(folder) / CREDENTIAL
     try:
         return text.read(path).rstrip("\n")
     except OSError as error:
+        if config.password_file is None and isinstance(error, FileNotFoundError):
+            return None
         why = withheld(path) or error.strerror
         raise FatalError(f"mqtt.password_file: {path}: {why}") from None
 

@@ -43,13 +43,6 @@ def test_without_a_password_file_it_runs(device: Booted) -> None:
     assert device.run("systemctl show -P NRestarts edge").strip() == "0"
 
 
-def test_a_user_name_without_a_password_is_said_with_the_file_to_write(device: Booted) -> None:
-    device.run(f"""sed -i 's/^username = .*/username = "me"/' {TOML}; systemctl restart edge""")
-    told = "'me' has no password: write it into /etc/hedgerow/mqtt-password (the service's)"
-    device.wait(f'journalctl -u edge -o cat -n 9 | grep -F "{told}"')
-    device.run(f"""sed -i 's/^username = .*/username = ""/' {TOML}""")
-
-
 def test_a_configuration_that_only_root_may_read_is_named(device: Booted) -> None:
     device.run(f"chmod 600 {TOML}; systemctl restart edge", check=False)
     denied = f"{TOML}: cannot be read: it belongs to root, and hedgerow may not read it: "

@@ -85,6 +85,18 @@ def test_configuration_model_and_password_of_root_are_named(folder: Path) -> Non
         assert str(path) in str(caught.value)
 
 
+def test_a_credential_that_the_service_may_not_reach_is_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(folder))
+    assert password(MqttConfig(username="me")) is None, "systemd handed none over"
+    of_root(folder / "mqtt-password")
+    for mode, why in ((0o755, "belongs to root"), (0o700, "nobody may not enter")):
+        folder.chmod(mode)
+        with nobody(), pytest.raises(FatalError, match=f"mqtt-password: .*{why}"):
+            password(MqttConfig(username="me"))
+
+
 @pytest.mark.parametrize("which", ["", "-wal"])
 def test_an_outbox_of_root_is_named_and_used_once_it_is_given_back(
     folder: Path, which: str
