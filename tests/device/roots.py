@@ -128,7 +128,7 @@ def _needs(wheel: Path, folder: Path) -> None:
     tools = wheels / "tools"
     subprocess.run([*pip, "download", *quiet, "-d", tools, "setuptools", "wheel"], check=True)
     found = [file for file in wheels.glob("*.whl") if not file.name.startswith("hedgerow")]
-    target = ["--no-deps", "--target", folder / "opt/needs"]
+    target = ["--no-deps", "--target", str(folder / "opt/needs")]
     subprocess.run([*pip, "install", *quiet, *only, *target, *found], check=True)
     hook = folder / "etc/python3.11/sitecustomize.py"
     hook.write_text("import sys\nsys.path.append('/opt/needs')\n")

@@ -52,11 +52,11 @@ class Disk:
     def unmount(self) -> None:
         """Until nobody has it any more: a disk that is held is not read anew when it is mounted."""
         until_s = time.monotonic() + 120
-        there = ["mountpoint", "-q", self.root.folder]
-        used = ["losetup", "--associated", self.image]
+        there = ["mountpoint", "-q", str(self.root.folder)]
+        used = ["losetup", "--associated", str(self.image)]
         while subprocess.run(used, check=True, capture_output=True).stdout:
             if subprocess.run(there, check=False).returncode == 0:
-                command = ["umount", self.root.folder]
+                command = ["umount", str(self.root.folder)]
                 subprocess.run(command, check=False, capture_output=True)
             assert time.monotonic() < until_s, "something still holds the disk"
             time.sleep(0.1)
