@@ -1,6 +1,7 @@
 """Bytes -> a file that is whole or not there."""
 
 import os
+import pwd
 from pathlib import Path
 
 
@@ -20,3 +21,31 @@ def write_whole(path: Path, content: bytes, mode: int | None = None) -> None:
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def withheld(path: Path, write: bool = False) -> str:
+    """Why this user may not read (or write) a file that is there, and what to do about it.
+
+    Empty: the file is missing, or the user may.
+    """
+    user = user_name(os.geteuid())
+    for folder in reversed(path.absolute().parents):
+        if not os.access(folder, os.X_OK, effective_ids=True):
+            return (
+                f"{user} may not enter {folder}: move the file elsewhere" if folder.exists() else ""
+            )
+    if not path.exists() or os.access(path, os.W_OK if write else os.R_OK, effective_ids=True):
+        return ""
+    owner = user_name(path.stat().st_uid)
+    if write:
+        return f"it belongs to {owner}, and {user} may not write it: sudo chown {user}: {path}"
+    advice = f"sudo chgrp {user} {path} && sudo chmod g+r {path}"
+    return f"it belongs to {owner}, and {user} may not read it: {advice}"
+
+
+def user_name(number: int) -> str:
+    """Of a user's number."""
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:  # a container's
+        return str(number)

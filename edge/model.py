@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from edge import golden, text
+from edge import files, golden, text
 from edge.contract import SCHEMA, Contract, InputContract, RejectRule
 from edge.errors import FatalError
 from edge.flatbuffer import metadata
@@ -56,7 +56,8 @@ def load(path: Path) -> Model:
     except FileNotFoundError:
         raise FatalError(f"{path}: there is no such model file") from None
     except OSError as error:
-        raise FatalError(f"{path}: cannot be read: {error.strerror}") from None
+        why = files.withheld(path) or error.strerror
+        raise FatalError(f"{path}: cannot be read: {why}") from None
     if data[4:8] != b"TFL3":
         raise FatalError(f"{path}: is not a TensorFlow Lite model")
     parts = appended(path, data)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edge import text
+from edge import files, text
 from edge.errors import FatalError, ProblemsError
 
 Key = tuple[str | int, ...]
@@ -76,7 +76,8 @@ def read(path: Path) -> TomlFile:
     except FileNotFoundError:
         raise FatalError(f"{path}: there is no such configuration file") from None
     except OSError as error:
-        raise FatalError(f"{path}: cannot be read: {error.strerror}") from None
+        why = files.withheld(path) or error.strerror
+        raise FatalError(f"{path}: cannot be read: {why}") from None
     wrong: dict[int, str] = {}
     rows = content.split("\n")
     while True:

@@ -1,8 +1,11 @@
 """`edge check`: whether a configuration would run, without a camera or a broker."""
 
+import sys
 from pathlib import Path
 
 import click
+
+from edge.cli import as_service
 
 
 @click.command()
@@ -13,11 +16,15 @@ import click
     help="The edge.toml to look at.",
 )
 def check(config: Path) -> None:
-    """Read a configuration and its model as `edge run` would, and touch no hardware.
+    """Read a configuration and its model as `edge run` would, and touch no hardware. Root's look
+    at /etc/hedgerow/edge.toml is that of the service's user.
 
     Exit status 78 if something is wrong: one line for each problem, with its line in the file, its
     key and what to write.
     """
+    command = ("check", "--config", str(config.absolute()))
+    if (status := as_service.status_of(command, config)) is not None:
+        sys.exit(status)
     from edge import config as configuration
     from edge.daemon.check import examine
 

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edge.cli import as_service
+from edge.cli.as_service import INSTALLED
+
 if TYPE_CHECKING:
     from edge.config import Config
     from edge.daemon.checkup import Finding
-
-INSTALLED = Path("/etc/hedgerow/edge.toml")
+    from edge.daemon.service import Service
 
 
 @click.command()
@@ -35,26 +37,34 @@ def doctor(
 
     Each line says ok, warning or error, and what to do. Exit status 78 where the model runs on no
     delegate, else 1 where there is an error. Without --config and --model: /etc/hedgerow/edge.toml,
-    where it is there.
+    where it is there. Root looks at that file as the service's user; what the service itself
+    holds is right.
     """
     from edge import config
     from edge.daemon.checkup import check_up
+    from edge.daemon.service import Service, ask
     from edge.errors import FatalError
 
     if config_path is None and model is None and os.access(INSTALLED, os.F_OK):
         config_path = INSTALLED
+    of_service = config_path is not None and config_path.absolute() == INSTALLED
+    more = [option for name in delegates for option in ("--delegate", name)]
+    command = ["doctor", "--config", str(INSTALLED), *more]
+    if model is None and (status := as_service.status_of(command, config_path)) is not None:
+        sys.exit(status)
+    service = ask() if of_service else Service()
     made = config.load(config_path)
     model = model or made.model.path
     if only is not None and model is not None:
         click.echo(json.dumps(_try(only, model)))
         return
     logging.getLogger("edge").setLevel(logging.CRITICAL)  # it is all in the findings
-    findings = list(map(_show, _delegates(made, model, delegates)))
+    findings = list(map(_show, _delegates(made, model, delegates, service)))
     asked = (*made.runtime.delegates, *delegates)
     if model is not None and not any(f.level == "ok" and f.what in asked for f in findings):
         raise FatalError(f"{model}: no delegate runs this model")
     if config_path is not None:
-        findings += map(_show, check_up(made))
+        findings += map(_show, check_up(made, service if of_service else None))
     sys.exit(any(finding.level == "error" for finding in findings))
 
 
@@ -64,7 +74,9 @@ def _show(finding: "Finding") -> "Finding":
     return finding
 
 
-def _delegates(made: "Config", model: Path | None, more: tuple[str, ...]) -> "Iterator[Finding]":
+def _delegates(
+    made: "Config", model: Path | None, more: tuple[str, ...], service: "Service"
+) -> "Iterator[Finding]":
     """Each in a process of its own; one that nobody asked for is neither right nor wrong."""
     from edge.daemon.checkup import Finding
     from edge.errors import FatalError
@@ -84,6 +96,8 @@ def _delegates(made: "Config", model: Path | None, more: tuple[str, ...]) -> "It
             yield Finding(right, name, f"found: {found}")  # type: ignore[arg-type]
             continue
         verdict, used = _in_a_child(name, model)
+        if not used and service.first_delegate and name == made.runtime.delegates[0]:
+            verdict, used = f"the service uses it; tried beside it: {verdict}", True
         yield Finding(right if used else wrong, name, verdict)  # type: ignore[arg-type]
 
 

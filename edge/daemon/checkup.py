@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Literal
 
 from edge.config import Config, MqttConfig, SourceConfig, ThermalConfig, state_dir
+from edge.daemon.service import Service
 from edge.errors import FatalError, HedgerowError
 from edge.feed.access import SERVICE_PASSWORD, missing_password
 from edge.feed.clock import kernel_synced
 from edge.feed.mqtt import MqttClient
+from edge.files import user_name, withheld
 from edge.health import thermal
 from edge.health.thermal import Heat
 from edge.sources import open_source
@@ -38,23 +40,27 @@ class Finding:
     """Where it is not ok, with what to do."""
 
 
-def check_up(config: Config) -> Iterator[Finding]:
-    """Everything but the delegates; it takes as long as the cameras and the broker need."""
+def check_up(config: Config, service: Service | None = None) -> Iterator[Finding]:
+    """Everything but the delegates; it takes as long as the cameras and the broker need.
+
+    `service`: the configuration is the one of the installed service.
+    """
+    folder = config.outbox.folder or (SERVICE_DATA if service is not None else state_dir())
     for name, section in config.source.items():
-        yield _camera(name, section)
+        yield _camera(name, section, service or Service())
     yield from _permissions(config)
+    yield from writable(folder, service is not None)
     if advice := missing_password(config.mqtt):
         yield Finding("warning", "password", advice)
     if not config.mqtt.broker.startswith("embedded"):
         yield _broker(config.mqtt)
     yield _clock(kernel_synced())
-    folder = config.outbox.folder or _data()
     yield disk(folder, _free_mb(folder))
     yield memory(Path("/proc/meminfo").read_text(encoding="ascii"))
     yield heat(thermal.read(), config.thermal)
 
 
-def _camera(name: str, section: SourceConfig) -> Finding:
+def _camera(name: str, section: SourceConfig, service: Service) -> Finding:
     """One frame of it."""
     what = f"source {name}"
     began_s = time.monotonic()
@@ -65,8 +71,11 @@ def _camera(name: str, section: SourceConfig) -> Finding:
         finally:
             source.stop()
     except HedgerowError as error:
-        running = "; the service may hold it: systemctl stop edge" if "in use" in str(error) else ""
-        return Finding("error", what, f"{error}{running}")
+        if not (reads := service.reads(name)):
+            return Finding("error", what, str(error))
+        if "in use" in str(error):
+            return Finding("ok", what, f"the service reads it: {reads}")
+        return Finding("warning", what, f"{error}; the service, as it was started, reads {reads}")
     if frame is None:
         return Finding("error", what, "gives no frame")
     height, width = frame.image.shape[:2]
@@ -91,10 +100,20 @@ def _permissions(config: Config) -> Iterator[Finding]:
     for path in (config.mqtt.password_file, SERVICE_PASSWORD, *cameras):
         if path is not None and os.access(path, os.F_OK) and path.stat().st_mode & stat.S_IROTH:
             yield Finding("warning", "permissions", f"anybody may read {path}: chmod 600 {path}")
-    folder = config.outbox.folder or _data()
+
+
+def writable(folder: Path, service: bool) -> Iterator[Finding]:
+    """Whether the service, or else this user, may write what must outlast a restart."""
+    if service and user_name(os.geteuid()) not in (SERVICE_USER, "root"):
+        yield Finding("-", "permissions", f"of {folder}: only root can look: sudo edge doctor")
+        return
     there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
-    if not os.access(there, os.W_OK):
-        yield Finding("error", "permissions", f"{folder} cannot be written: events would be lost")
+    if why := withheld(there, write=True):
+        yield Finding("error", "permissions", f"{there}: {why}; events would be lost")
+    elif there == folder:
+        for path in sorted(folder.iterdir()):
+            if why := withheld(path, write=True):
+                yield Finding("error", "permissions", f"{path}: {why}")
 
 
 def _broker(config: MqttConfig) -> Finding:
@@ -155,12 +174,6 @@ def heat(found: Heat, config: ThermalConfig) -> Finding:
         kept = f"only {share:.0%} of the frames are looked at"
         return Finding("warning", "temperature", f"{text}: {kept}: cool it")
     return Finding("ok", "temperature", text)
-
-
-def _data() -> Path:
-    return (
-        SERVICE_DATA if SERVICE_DATA.exists() and os.access(SERVICE_DATA, os.X_OK) else state_dir()
-    )
 
 
 def _free_mb(folder: Path) -> float:

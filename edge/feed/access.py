@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from edge import text
 from edge.config import MqttConfig
 from edge.errors import FatalError
+from edge.files import withheld
 
 PORTS = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443}
 CREDENTIAL = "mqtt-password"
@@ -77,18 +78,21 @@ def password(config: MqttConfig) -> str | None:
     path = config.password_file
     if path is None:
         folder = os.environ.get("CREDENTIALS_DIRECTORY")
-        path = Path(folder) / CREDENTIAL if folder else None
-        if path is None or not path.exists():
+        if not folder:
             return None
+        path = Path(folder) / CREDENTIAL
     try:
         return text.read(path).rstrip("\n")
     except OSError as error:
-        raise FatalError(f"mqtt.password_file: {path}: {error.strerror}") from None
+        if config.password_file is None and isinstance(error, FileNotFoundError):
+            return None
+        why = withheld(path) or error.strerror
+        raise FatalError(f"mqtt.password_file: {path}: {why}") from None
 
 
 def missing_password(config: MqttConfig) -> str | None:
     """What to do if a user name has no password; None: it has one, or needs none."""
-    known = (os.access(SERVICE_PASSWORD, os.F_OK), config.cert_file is not None)
+    known = (_service_has_one(), config.cert_file is not None)
     if not config.username or any(known) or config.broker.startswith("embedded"):
         return None
     try:
@@ -99,6 +103,14 @@ def missing_password(config: MqttConfig) -> str | None:
     where = config.password_file or SERVICE_PASSWORD
     key = "" if config.password_file else " (the service's), or set mqtt.password_file"
     return f"mqtt.username = {config.username!r} has no password: write it into {where}{key}"
+
+
+def _service_has_one() -> bool:
+    """Who may not read that file still sees its size: the installer makes an empty one."""
+    try:
+        return SERVICE_PASSWORD.stat().st_size > 1
+    except OSError:
+        return False
 
 
 def no_delay(line: Any) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from edge.config import OutboxConfig, state_dir
 from edge.errors import FatalError, HedgerowError
 from edge.feed.journal import Journal
+from edge.files import withheld
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,10 @@ def open_on_disk(path: Path, limits: OutboxConfig) -> Journal:
 
 def why(path: Path, error: sqlite3.Error | OSError) -> str:
     """Why a journal cannot be opened, and what to do."""
+    beside = (Path(f"{path}{more}") for more in ("", "-wal", "-shm"))
+    for part, reason in ((part, withheld(part, write=True)) for part in beside):
+        if reason:  # as after `sudo edge run` with this folder; SQLite calls it a disk I/O error
+            return f"{part}: {reason}"
     reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
     hint = "outbox.folder must be a folder that can be written, on a disk with room"
     return f"{path}: {reason} ({hint})"

@@ -10,6 +10,7 @@ from edge.capture.tls import fingerprint
 from edge.capture.wire import Request
 from edge.config import SourceConfig
 from edge.errors import FatalError, TransientError
+from edge.files import withheld
 from edge.sources.devices import Known, find
 from edge.text import read as text_of
 
@@ -124,6 +125,7 @@ def _password(path: Path) -> str:
     try:
         return text_of(path.expanduser()).strip("\n")
     except (OSError, ValueError) as error:
-        said = getattr(error, "strerror", None) or "is no path"
+        denied = withheld(path.expanduser()) if isinstance(error, PermissionError) else ""
+        said = denied or getattr(error, "strerror", None) or "is no path"
         told = str(path) if "/" in str(path) else "password_file (the path of a file)"
         raise TransientError(f"{told}: cannot be read: {said}", PASSWORD_S) from None

@@ -5,7 +5,6 @@ In a chroot, without NVIDIA's packages and without systemd as PID 1. The Ubuntu 
 """
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -15,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import REPOSITORY, need
-from tests.device.conftest import LAB, bundle
+from tests.conftest import REPOSITORY
+from tests.device.conftest import bundle
+from tests.device.roots import Root, archive
 
 MIRROR = "http://archive.ubuntu.com/ubuntu"
 SUITES = ("jammy", "jammy-updates")
@@ -29,50 +29,15 @@ INSTALL = "cd /root/hedgerow && PIP_NO_INDEX=1 PIP_FIND_LINKS=/root/wheels ./sys
 MODEL = "/usr/local/share/hedgerow/person.tflite"
 
 
-class Root:
-    """A folder that commands see as /."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def run(self, command: str, check: bool = True) -> str:
-        """A shell command as root; its output. Raises RuntimeError where it fails."""
-        path = "PATH=/usr/local/bin:/usr/sbin:/usr/bin"
-        environment = ["env", "-i", path, "HOME=/root", "DEBIAN_FRONTEND=noninteractive"]
-        # The mounts are gone with the command.
-        mounts = 'mount -t proc proc $0/proc && mount --bind /dev $0/dev && exec "$@"'
-        own = ["unshare", "--mount", "sh", "-c", mounts, str(self.folder)]
-        done = subprocess.run(
-            [*own, *environment, "chroot", str(self.folder), "sh", "-c", command],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        said = done.stdout + done.stderr
-        if check and done.returncode:
-            raise RuntimeError(f"{command!r} gave {done.returncode}: {said[-4000:]}")
-        return said
-
-
 def ubuntu() -> Path:
     """Ubuntu 22.04 as an archive, made once."""
-    archive = LAB / "ubuntu" / "jammy.tar"
-    if not archive.exists():
-        archive.parent.mkdir(parents=True, exist_ok=True)
-        part = archive.with_suffix(".part")
-        # Debian has no key of Ubuntu's: good enough for a root that is thrown away.
-        lines = [f"deb [trusted=yes] {MIRROR} {suite} main universe" for suite in SUITES]
-        made = ["mmdebstrap", "--format=tar", "--variant=minbase", f"--include={PACKAGES}"]
-        done = subprocess.run([*made, "jammy", str(part), *lines], check=False)
-        need(done.returncode == 0, f"{MIRROR}")
-        part.rename(archive)
-    return archive
+    # Debian has no key of Ubuntu's: good enough for a root that is thrown away.
+    lines = [f"deb [trusted=yes] {MIRROR} {suite} main universe" for suite in SUITES]
+    return archive("ubuntu", "jammy", PACKAGES, lines)
 
 
 @pytest.fixture(scope="module")
 def jetson(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Root]:
-    need(shutil.which("mmdebstrap") is not None, "mmdebstrap")
-    need(os.getuid() == 0, "root, to enter another system,")
     archive = ubuntu()
     folder = tmp_path_factory.mktemp("jetson")
     with ExitStack() as left:

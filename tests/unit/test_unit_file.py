@@ -5,6 +5,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import REPOSITORY, need
 
 SERVICE = REPOSITORY / "systemd/edge.service"
@@ -19,11 +21,13 @@ def analyze(*arguments: object) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_every_key_is_known(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["edge.service", "edge-fallback.service"])
+def test_every_key_is_known(tmp_path: Path, name: str) -> None:
     """It exits with 0 on unknown keys: what counts is that it says nothing."""
-    unit = tmp_path / "edge.service"
-    unit.write_text(SERVICE.read_text().replace("/opt/hedgerow/current/bin/edge", "/bin/true"))
-    done = analyze("verify", unit)
+    for made in ("edge.service", "edge-fallback.service"):
+        text = (REPOSITORY / "systemd" / made).read_text()
+        (tmp_path / made).write_text(text.replace("/opt/hedgerow/current/bin/edge", "/bin/true"))
+    done = analyze("verify", tmp_path / name)
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -52,3 +56,27 @@ def test_a_configuration_that_is_wrong_is_not_tried_again() -> None:
     text = SERVICE.read_text()
     assert "RestartPreventExitStatus=78" in text
     assert "Restart=on-failure" in text
+
+
+@pytest.mark.parametrize("flag", ["--help", "--purge=yes", "missing.whl"])
+def test_the_installer_changes_nothing_where_it_is_asked_for_nothing(flag: str) -> None:
+    installer = REPOSITORY / "systemd/install"
+    done = subprocess.run([installer, flag], capture_output=True, text=True, check=False)
+    if flag == "--help":
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "--uninstall" in done.stdout
+    else:
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.startswith(f"install: error: {flag}: ")
+
+
+def test_the_installer_is_sound_shell() -> None:
+    shellcheck = shutil.which("shellcheck")
+    need(shellcheck is not None, "shellcheck")
+    done = subprocess.run(
+        [str(shellcheck), REPOSITORY / "systemd/install"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == ""
