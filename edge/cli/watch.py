@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 STATES_S = 1.0
 """How long retained states are waited for."""
+NEWS = ("event", "state", "availability")
 COLUMNS = (
     "time", "device", "source", "event_type", "label", "score", "duration_s", "id", "seq",
     "boot_id", "replayed", "change", "place", "direction", "track", "zones", "view",
@@ -40,7 +41,7 @@ CELL = 1000
 @click.option("--json", "json_lines", is_flag=True, help="JSON lines: topic, time, payload.")
 @click.option("--csv", "csv_lines", is_flag=True, help="Events as CSV.")
 @click.option(
-    "--timeout", type=Seconds(), help="Exit after this many seconds with nothing to print."
+    "--timeout", type=Seconds(), help="Exit after this many seconds without anything new."
 )
 def watch(timeout: float | None, since: int | None, **options: Any) -> None:
     """Show the feed in the terminal: one line per event, current states at the bottom.
@@ -71,7 +72,7 @@ def _flow(
 
     if since is not None:
         yield from reader.replay(since, min(ANSWER_S, timeout_s or ANSWER_S))
-    yield from reader.messages(timeout_s, show.prints)
+    yield from reader.messages(timeout_s, show.counts)
 
 
 class _Show:
@@ -85,11 +86,19 @@ class _Show:
         if options["csv_lines"]:
             click.echo(",".join(COLUMNS))
 
-    def prints(self, received: "Received") -> bool:
-        """Whether that message is one that the options ask for."""
+    def counts(self, received: "Received") -> bool:
+        """Whether --timeout begins anew with that message: a status comes every ten seconds and an
+        observation with every frame, however quiet it is."""
         if self._options["states"]:
             return received.kind == "state" and received.retained
-        if not self._wanted(received):
+        if self._options["json_lines"] and self._wanted(received):
+            return True
+        source = self._options["source"]
+        return received.kind in NEWS and (not source or received.source == source)
+
+    def prints(self, received: "Received") -> bool:
+        """Whether that message is one that the options ask for."""
+        if self._options["states"] or not self._wanted(received):
             return False
         if self._options["json_lines"]:
             return True
@@ -105,7 +114,7 @@ class _Show:
             self.latest[f"{received.device}/{received.source}"] = received.content
         if self._live and self.latest:
             click.echo("\r\x1b[2K", nl=False)
-        if self.prints(received) and not self._options["states"]:
+        if self.prints(received):
             click.echo(self._line(received))
         if self._live:
             click.echo(lines.states(self.latest), nl=False)

@@ -12,6 +12,7 @@ unless its log is without a line of ours and no event ran an automation twice bu
 import argparse
 import json
 import random
+import signal
 import subprocess
 import tempfile
 import time
@@ -29,16 +30,17 @@ from tests.conftest import Mosquitto, edge_command, free_port
 
 STATES = Path(__file__).with_name("home_assistant_states.py")
 SOURCES = {
-    "cam": "demo:?fps=10",
+    "cam": "demo:?fps=8",
     "north_cam": "demo:?fps=3",
-    "yard-2": "demo:?fps=5",
+    "yard-2": "demo:?fps=4",
     "clip": "file:{video}",
 }
 DEVICES = ("field", "field_north")
 """field + north_cam and field_north + cam join to the same words."""
 OURS = ("hedgerow", "mqtt", "template", "field", "Error parsing")
-CONNECTION = ("mqtt.client: Disconnected", "mqtt.client: Failed to connect", "Error returned from")
-"""Home Assistant's own lines where the broker is away."""
+OTHERS = ("mqtt.client: Disconnected", "mqtt.client: Failed to connect", "Error returned from",
+          "Detected code that calls async_forward_entry_setups")  # fmt: skip
+"""Home Assistant's own lines where the broker is away, and of how this trial starts it."""
 
 
 class Home:
@@ -87,7 +89,7 @@ class Trial:
         self._path = folder / "edge.toml"
         self._model, self._video = arguments.model.resolve(), arguments.video.resolve()
         self._broker = broker
-        self.device = self._running = DEVICES[0]
+        self.device = DEVICES[0]
         self._daemon: subprocess.Popen[bytes] | None = None
         self._watch: subprocess.Popen[bytes] | None = None
         self._log = (folder / "daemon.log").open("ab")
@@ -153,7 +155,6 @@ labels = {json.dumps(labels)}
         return sorted(component["unique_id"] for component in found)
 
     def start(self) -> None:
-        self._running = self.device
         command = edge_command("run", "--config", self._path)
         self._daemon = subprocess.Popen(command, stderr=self._log)
 
@@ -176,21 +177,21 @@ labels = {json.dumps(labels)}
             self.home.start()
         elif what == "reload":
             self.write()
-            before, self._running = self._running, self.device
-            self.client.publish(Message(f"hedgerow/{before}/command/reload", "{}"))
+            assert self._daemon is not None
+            self._daemon.send_signal(signal.SIGHUP)  # a command is lost while the broker is away
         else:
             self.end(kill=what == "kill")
             self.write()
             self.start()
+        self.settle(what)
         if self._chance.random() < 0.3:
             self.ask()
-        self.settle(what)
 
     def ask(self) -> None:
         """Somebody looks at what the journal has."""
         if self._watch is None or self._watch.poll() is not None:
             watch = ("watch", "--broker", self._broker.address, "--device", self.device, "--csv")
-            command = edge_command(*watch, "--since", "1", "--timeout", "1")
+            command = edge_command(*watch, "--since", "1", "--timeout", "5")
             self._watch = subprocess.Popen(command, stdout=self._log, stderr=self._log)
             self.did["replay"] += 1
 
@@ -211,7 +212,7 @@ labels = {json.dumps(labels)}
         again = self.home.runs["again"]
         ours = [
             line for line in self.home.log
-            if any(word in line for word in OURS) and not any(word in line for word in CONNECTION)
+            if any(word in line for word in OURS) and not any(word in line for word in OTHERS)
         ]  # fmt: skip
         print(f"rounds: {dict(self.did)}")
         print(f"{len(self.home.log)} lines in Home Assistant's log, {len(ours)} of ours")
@@ -231,7 +232,9 @@ def main() -> None:
     parser.add_argument("--video", type=Path, required=True, help="a recording")
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--minutes", type=float, default=1e6, help="end after so long")
     arguments = parser.parse_args()
+    end_s = time.monotonic() + 60 * arguments.minutes
     with tempfile.TemporaryDirectory() as name:
         broker = Mosquitto(Path(name))
         broker._witness = None  # it would end with the first restart
@@ -244,6 +247,8 @@ def main() -> None:
                 trial.start()
                 trial.settle("start")
                 for number in range(arguments.rounds):
+                    if time.monotonic() > end_s:
+                        break
                     trial.round()
                     if number % 20 == 19:
                         print(number + 1, dict(trial.did), flush=True)
