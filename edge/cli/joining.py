@@ -45,7 +45,7 @@ def found(options: dict[str, Any]) -> tuple["MqttConfig", str]:
     return section, options["device"] or (made.device if path else "+")
 
 
-class Seconds(click.ParamType):
+class Seconds(click.ParamType):  # type: ignore[type-arg]
     """A span of time that ends."""
 
     name = "seconds"

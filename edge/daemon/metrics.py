@@ -19,7 +19,9 @@ LOOPBACK = "127.0.0.1"
 
 @contextmanager
 def serve(
-    port: int, report: Callable[[], StatusPayload], client: Callable[[], "MqttClient | None"]
+    port: int,
+    report: Callable[[], StatusPayload],
+    client: Callable[[], "MqttClient | None"] = lambda: None,
 ) -> Iterator[None]:
     """Until the end of `with`; `report` and `client` are called for each scrape, in the server's
     thread.
@@ -51,7 +53,7 @@ def serve(
         thread.join()
 
 
-def metrics(status: StatusPayload, client: "MqttClient | None") -> Iterator["Metric"]:
+def metrics(status: StatusPayload, client: "MqttClient | None" = None) -> Iterator["Metric"]:
     """All that the status says in numbers, and what it cannot say: that the broker is away."""
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 

@@ -62,13 +62,13 @@ class Runs:
         hass.bus.async_listen("ran", self._ran)
         hass.bus.async_listen("state_changed", self._changed)
 
-    @core.callback
+    @core.callback  # type: ignore[untyped-decorator]
     def _ran(self, event: Any) -> None:
         number = str(event.data["number"])
         self.counts["again" if number in self._numbers else "mqtt"] += 1
         self._numbers.add(number)
 
-    @core.callback
+    @core.callback  # type: ignore[untyped-decorator]
     def _changed(self, event: Any) -> None:
         """An event entity's state is the time of its last event."""
         entity, new = event.data["entity_id"], event.data["new_state"]

@@ -33,7 +33,7 @@ MODEL = {"name": "m", "version": "1", "sha256": "0" * 64, "delegate": "cpu"}
 
 
 def event(seq: int, **keys: Any) -> dict[str, Any]:
-    moment = f"2026-06-01T12:00:{seq:02}.000Z"
+    moment = f"2026-06-01T12:00:{seq % 60:02}.000Z"
     return {
         "schema": "hedgerow.event/1", "event_type": "start", "id": f"field-b-{seq}", "seq": seq,
         "boot_id": "b", "device": "field", "source": "cam", "label": LABELS[seq % len(LABELS)],
@@ -136,8 +136,10 @@ def test_csv_has_every_field_and_no_formula(
 def test_a_table_of_states_ends_however_much_is_said(edge: Edge, mosquitto: Mosquitto) -> None:
     over = Event()
     moment = "2026-06-01T12:00:00.000Z"
-    state = {"schema": "hedgerow.state/1", "device": "field", "source": "cam", "label": None,
-             "score": None, "since": None, "labels": [], "time": moment}  # fmt: skip
+    state: dict[str, Any] = {
+        "schema": "hedgerow.state/1", "device": "field", "source": "cam", "label": None,
+        "score": None, "since": None, "labels": [], "time": moment,
+    }  # fmt: skip
     with MqttClient(MqttConfig(broker=mosquitto.address), "") as client:
         assert client.connected.wait(5)
 
