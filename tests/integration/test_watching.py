@@ -18,6 +18,7 @@ from edge.config import MqttConfig, OutboxConfig
 from edge.daemon.commander import Commander
 from edge.feed.clock import Clock
 from edge.feed.commands import Commands
+from edge.feed.denied import Denied
 from edge.feed.entry import Entry
 from edge.feed.lint import Lint
 from edge.feed.message import Message
@@ -220,3 +221,12 @@ def test_lint_checks_answers_too_and_misses_no_schema() -> None:
 
     assert lint(answer) == ["schema: Field required"]
     assert lint(answer | {"schema": "hedgerow.result/1"}) == []
+
+
+def test_replays_that_a_broker_denies_are_listed_as_one_topic() -> None:
+    denied = Denied("mqtt://here")
+    for number in range(3):
+        denied.refuse(f"hedgerow/field/command/replay/to/reader-{number}", "Not authorized")
+    assert denied.topics == ("hedgerow/field/command/replay/to/+",)
+    denied.accept("hedgerow/field/command/replay/to/reader-7")
+    assert denied.topics == ()
