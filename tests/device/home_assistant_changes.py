@@ -180,6 +180,7 @@ labels = {json.dumps(labels)}
         if what == "broker":
             self._broker.stop()
             self._broker.start()
+            time.sleep(15)  # until Home Assistant has found it again
         elif what == "home assistant":
             self.home.stop()
             self.home.start()

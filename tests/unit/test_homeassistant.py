@@ -2,14 +2,16 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from edge.config import MqttConfig
+from edge.config import Config, HomeAssistantConfig, MqttConfig
 from edge.feed.homeassistant import Announcer, Device, config
 from edge.feed.message import Message
 from edge.feed.mqtt import MqttClient
+from edge.feed.retained import Retained
 from tests.conftest import REPOSITORY, Mosquitto
 from tests.listener import until
 
@@ -229,3 +231,29 @@ def test_an_announcer_that_another_one_follows_is_silent(mosquitto: Mosquitto) -
         assert client.flush(5) == 0
         announcer.step()
     assert len(seen) == 1
+
+
+def test_discovery_is_taken_back_although_the_broker_has_forgotten_it(
+    mosquitto: Mosquitto, tmp_path: Path
+) -> None:
+    """mosquitto keeps nothing over a restart unless it is told to; Home Assistant does."""
+    section, seen = MqttConfig(broker=mosquitto.address), []
+    before = Config(device="field", mqtt=section)
+    with MqttClient(section, "field") as client:
+        Retained(tmp_path, before, client).close()
+    mosquitto.stop()
+    mosquitto.start()
+    with MqttClient(section, "home") as home:
+        home.listen("homeassistant/device/#", lambda message: seen.append(message.text))
+        until(home.connected.is_set)
+        for device in ("field", "field", "other"):
+            silent = before.model_copy(
+                update={"device": device, "homeassistant": HomeAssistantConfig(discovery=False)}
+            )
+            with MqttClient(section, "field") as client:
+                retained = Retained(tmp_path, silent, client)
+                until(client.connected.is_set)
+                assert client.flush(5) == 0
+                until(lambda: len(seen) == 1)
+                retained.close()
+    assert seen == [""], "once"
