@@ -1,4 +1,4 @@
-"""Home Assistant's core with nothing but MQTT: `python home_assistant_states.py FOLDER PORT`.
+"""Home Assistant's core with nothing but MQTT: `python home_assistant_states.py FOLDER PORT [HTTP]`.
 
 Runs under Home Assistant's own Python. Prints, twice a second, one JSON line: every state, the
 entities that the registry holds for MQTT, and how often an automation ran for an event: in `runs`
@@ -100,7 +100,7 @@ async def main(folder: Path) -> None:
     await bootstrap.async_load_base_functionality(hass)
     hass.auth = await auth.auth_manager_from_config(hass, [], [])
     settings = {
-        "http": {"server_host": "127.0.0.1", "server_port": int(sys.argv[3])},
+        "http": {"server_host": "127.0.0.1", "server_port": int((*sys.argv, 8123)[3])},
         "mqtt": {},
         "automation": [AUTOMATION],
     }
