@@ -1,4 +1,4 @@
-"""Home Assistant's core with nothing but MQTT: `python home_assistant_states.py FOLDER PORT [HTTP]`.
+"""Home Assistant's core, nothing but MQTT: `python home_assistant_states.py FOLDER PORT [HTTP]`.
 
 Runs under Home Assistant's own Python. Prints, twice a second, one JSON line: every state, the
 entities that the registry holds for MQTT, and how often an automation ran for an event: in `runs`
