@@ -223,11 +223,12 @@ class Announcer:
 
     def _earlier(self, message: Message) -> None:
         """What an earlier run announced and this one has not: its platform alone removes it."""
-        if self._told or not (message.retain and message.payload):
+        if not (message.retain and message.payload):
             return
         if self._config is None:
             self._client.publish(Message(self._topic, "", retain=True))
             return
+        told, self._told = self._told, True
         try:
             earlier = json.loads(message.text)["components"]
             now = self._config["components"]
@@ -236,6 +237,8 @@ class Announcer:
         except (ValueError, KeyError, TypeError, AttributeError):
             log.warning("%s: is not what this daemon would have said: replaced", self._topic)
         else:
+            if told and not (gone or renamed):
+                return  # our own, as the broker shows it on a new connection
             now |= gone
             if renamed:  # Home Assistant gives a known entity no other id: it has to go first
                 self._publish(self._config | {"components": now | renamed})

@@ -51,8 +51,6 @@ class Retained:
         self._config = config
         self._topics: set[str] = set()
         self._stale = {discovery(DISCOVERY, config.device)}
-        self._said: set[str] = set()
-        """What earlier runs said, as far as they wrote it down."""
         self._lock = _hold(self._path) if self._path else None
         renamed = self._earlier(self._path) if self._path else []
         self.keep(config)
@@ -73,22 +71,17 @@ class Retained:
             if path != own and cameras & ours and not _runs(path)
         ]
         for path in (own, *renamed):
-            self._said |= known.get(path, (set(), set()))[0]
-        self._stale |= self._said
+            self._stale |= known.get(path, (set(), set()))[0]
         return renamed
 
     def keep(self, config: Config) -> None:
         """This configuration holds from now on: what only an earlier one said is cleared."""
         self._config = config
         said = expected(config)
-        before = self._said | self._topics
         self._topics, self._stale = said, (self._stale | self._topics) - said
         self._write()
         for topic in self._stale:
             self._client.listen(topic, self._clear)
-            if topic in before and topic.endswith("/config"):
-                # Home Assistant remembers what a broker without persistence has forgotten
-                self._client.publish(Message(topic, "", retain=True))
 
     def close(self) -> None:
         """Let go of the file."""
@@ -97,9 +90,7 @@ class Retained:
             os.close(self._lock)
 
     def _clear(self, message: Message) -> None:
-        if not message.payload:  # our own, which has come back
-            self._stale = self._stale - {message.topic}
-        elif message.retain and message.topic in self._stale:
+        if message.retain and message.payload and message.topic in self._stale:
             self._stale = self._stale - {message.topic}
             log.info("%s: is said no more: cleared on the broker", message.topic)
             self._client.publish(Message(message.topic, "", retain=True))
