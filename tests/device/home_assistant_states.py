@@ -100,7 +100,7 @@ async def main(folder: Path) -> None:
     await bootstrap.async_load_base_functionality(hass)
     hass.auth = await auth.auth_manager_from_config(hass, [], [])
     settings = {
-        "http": {"server_host": "127.0.0.1", "server_port": int((*sys.argv, 8123)[3])},
+        "http": {"server_host": "127.0.0.1", "server_port": int((*sys.argv, "8123")[3])},
         "mqtt": {},
         "automation": [AUTOMATION],
     }
