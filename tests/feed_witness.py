@@ -23,6 +23,8 @@ def validator(kind: str) -> Validator:
 def problems(message: Message) -> list[str]:
     """What a payload does that its schema does not allow."""
     last = message.topic.rpartition("/")[2]
+    if "/command/replay/to/" in message.topic:
+        return against_schema("event", message)
     if message.topic.split("/")[2] == "command" and last != "result":
         return []
     match last:

@@ -91,7 +91,7 @@ def _connect(port: int, daemon: "subprocess.Popen[bytes]") -> "Reader | None":
 def _note(received: "Received", seen: _Seen) -> None:
     from edge.cli import lines
 
-    payload = lines.content(received)
+    payload = received.content
     match received.kind:
         case "observation":
             if payload["origin"] != seen.showing:

@@ -2,10 +2,11 @@
 
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import click
+
+from edge.cli.joining import Seconds, found, joining
 
 
 @click.group()
@@ -14,31 +15,28 @@ def feed() -> None:
 
 
 @feed.command()
-@click.option("--broker", default="mqtt://127.0.0.1:1883", show_default=True)
-@click.option("--username", default="")
-@click.option("--password-file", type=click.Path(path_type=Path))
-@click.option("--ca-file", type=click.Path(path_type=Path), help="For mqtts:// and wss://.")
-@click.option("--device", default="+", help="Only this device; default: all.")
-@click.option("--seconds", default=15.0, show_default=True, help="How long to listen.")
-def lint(device: str, seconds: float, **flags: Any) -> None:
-    """Hold every message against the schemas; exit status 1 where something is wrong or silent."""
-    from edge import config
+@joining
+@click.option(
+    "--seconds", type=Seconds(), default=15.0, show_default=True, help="How long to listen."
+)
+def lint(seconds: float, **options: Any) -> None:
+    """Check every message against the schemas. Exits with 1 if one is wrong, or none comes."""
     from edge.feed.lint import Lint
     from edge.feed.reader import Reader
     from edge.text import shown
 
-    found = 0
+    wrong = 0
     checker = Lint()
-    until_s = time.monotonic() + seconds
-    with Reader(config.load(None, {"mqtt": flags}).mqtt, device) as reader:
+    with Reader(*found(options)) as reader:
+        until_s = time.monotonic() + seconds
         while (left_s := until_s - time.monotonic()) > 0:
             for received in reader.messages(left_s):
                 for problem in checker.check(received):
-                    found += 1
+                    wrong += 1
                     where = "/".join(filter(None, (received.device, received.source)))
                     click.echo(shown(f"{where}/{received.kind}: {problem}"))
                 if time.monotonic() > until_s:
                     break
     said = shown(", ".join(f"{kind} {n}" for kind, n in sorted(checker.checked.items())), 1000)
-    click.echo(f"{sum(checker.checked.values())} messages ({said or 'none'}), {found} problems")
-    sys.exit(1 if found or not checker.checked else 0)
+    click.echo(f"{sum(checker.checked.values())} messages ({said or 'none'}), {wrong} problems")
+    sys.exit(1 if wrong or not checker.checked else 0)

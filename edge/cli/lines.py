@@ -1,6 +1,5 @@
 """Messages of the feed -> lines for a person."""
 
-import json
 from typing import Any
 
 import click
@@ -11,15 +10,6 @@ from edge.text import shown
 COLORS = {"start": "green", "update": "cyan", "end": "yellow", "online": "green", "offline": "red"}
 
 
-def content(received: Received) -> dict[str, Any]:
-    """The payload's JSON object; empty where it is none."""
-    try:
-        value = json.loads(received.payload)
-    except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
 def line(received: Received) -> str | None:
     """One line for an event or a change of availability; None for anything else.
 
@@ -28,7 +18,7 @@ def line(received: Received) -> str | None:
     where = shown(f"{received.device}/{received.source}".rstrip("/"))
     match received.kind:
         case "event":
-            event = content(received)
+            event = received.content
             kind = _word(event, "event_type")
             clock = _word(event, "time")[11:23]
             text = f"{clock}  {where}  {_color(kind)} {_word(event, 'label')}"

@@ -77,8 +77,8 @@ class Commander:
             case commands.Snapshot(source=name):
                 for worker in self._named(asked, name):
                     worker.snapshot(asked)
-            case commands.Replay(from_seq=first, to_seq=last):
-                asked.done(events=self._outbox.replay(first, last))
+            case commands.Replay(from_seq=first, to_seq=last, reader=reader):
+                asked.done(events=self._outbox.replay(first, last, reader or ""))
             case commands.Cancel():
                 asked.done(events=self._outbox.cancel_replays())
             case commands.Report():

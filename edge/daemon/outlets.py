@@ -14,6 +14,7 @@ from edge.daemon.memory import state_folder
 from edge.daemon.parts import Part
 from edge.errors import FatalError
 from edge.feed.message import Message
+from edge.feed.mqtt import MqttClient
 from edge.feed.payloads import StatusPayload
 from edge.feed.sinks import JsonFile, Sink
 from edge.feed.ways import Ways, open_ways
@@ -46,7 +47,7 @@ class Outlets:
 
         def figures(config: Config) -> Any:
             port = config.health.metrics_port
-            return metrics.serve(port, report) if port else nullcontext()
+            return metrics.serve(port, report, self._client) if port else nullcontext()
 
         self._link: Part[Ways] = Part(_link_from, link)
         self._file: Part[tuple[Sink, ...]] = Part(lambda config: config.file, _file)
@@ -65,6 +66,9 @@ class Outlets:
     def differing(self, config: Config) -> list[Part[Any]]:
         """What this configuration exchanges."""
         return [part for part in self._parts if part.differs(config)]
+
+    def _client(self) -> MqttClient | None:
+        return self._link.now.client
 
     @property
     def _parts(self) -> tuple[Part[Any], ...]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from edge import __version__
+from edge.daemon import scene
 from edge.daemon.commander import Commander
 from edge.daemon.crew import Crew
 from edge.daemon.looks import Plan
@@ -11,6 +12,7 @@ from edge.feed.commands import Commands
 from edge.feed.homeassistant import Announcer, Device
 from edge.feed.payloads import StatusPayload
 from edge.feed.ways import Ways
+from edge.health import thermal
 
 
 class Readers:
@@ -48,13 +50,20 @@ class Readers:
 
     def _discover(self, plan: Plan, ways: Ways) -> None:
         config, told = plan.config, plan.config.homeassistant
-        labels = {name: book.labels for name, book in self._rules.items()}
+        cameras = [name for name, source in config.source.items() if scene.lives(source)]
         device = Device(
-            config.device, __version__, labels, config.feed.snapshots, config.view.enabled
+            config.device,
+            __version__,
+            {name: self._rules[name].labels for name in cameras},
+            config.feed.snapshots,
+            config.view.enabled,
+            thermal.read().temperature_c is not None,
         )
         announced = (device, ways.client, told)
         if announced == self._announced:
             return
+        if self._announcer is not None:
+            self._announcer.close()
         self._announced, self._announcer = announced, None
         if ways.client is not None and told.discovery:
             self._announcer = Announcer(device, ways.client, told.prefix)

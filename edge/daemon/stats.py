@@ -28,6 +28,7 @@ class SourceStats:
         self._recent: deque[_Seen] = deque()
         self._dropped = 0
         self._skipped = 0
+        self._settled: Source | None = None
         self.frames = 0
         self.events = 0
         self.quiet = 0
@@ -52,8 +53,10 @@ class SourceStats:
 
     def settle(self, source: Source) -> None:
         """That source is let go, to be opened anew: its counts stay."""
-        self._dropped += source.dropped
-        self._skipped += source.skipped
+        with self._lock:
+            self._dropped += source.dropped
+            self._skipped += source.skipped
+            self._settled = source
 
     @property
     def closed(self) -> bool:
@@ -85,14 +88,16 @@ class SourceStats:
 
     def status(self, source: Source | None) -> SourceStatus:
         """The figures as the feed shows them."""
+        dropped, skipped = self._counts(source)
+        still = self.closed or (self.live and not self.online)
         return SourceStatus(
             state="paused" if self.paused else "online" if self.online else "offline",
             reason=self.why,
             live=self.live,
             frames=self.frames,
-            fps=self.fps,
-            dropped=self._dropped + (source.dropped if source else 0),
-            skipped=self._skipped + (source.skipped if source else 0),
+            fps=0.0 if still else self.fps,
+            dropped=dropped,
+            skipped=skipped,
             events=self.events,
             quiet=self.quiet,
             view=self.view if self.online else None,
@@ -101,6 +106,13 @@ class SourceStats:
             latency_ms_p50=self.latency_ms(50),
             latency_ms_p95=self.latency_ms(95),
         )
+
+    def _counts(self, source: Source | None) -> tuple[int, int]:
+        """Dropped and skipped, which never go back: the source may be settled meanwhile."""
+        with self._lock:
+            if source is None or source is self._settled:
+                return self._dropped, self._skipped
+            return self._dropped + source.dropped, self._skipped + source.skipped
 
     def _last_minute(self) -> list[_Seen]:
         with self._lock:

@@ -27,6 +27,9 @@ TOO_LARGE = (129, 130, 149)
 """How connections end whose broker will not take a message: mosquitto's PUBACK for one over its
 message_size_limit is malformed, and paho ends the connection for it."""
 UNSUPPORTED_VERSION = 132
+NO_CERTIFICATE = "TLSV13_ALERT_CERTIFICATE_REQUIRED"
+"""TLS 1.3: only after the handshake the broker says that it wanted to know who we are."""
+CERTIFICATE = "it asks for a client certificate: give mqtt.cert_file and mqtt.key_file"
 TAKEN_OVER = 142
 """How a connection ends when another one has the same client id."""
 REFUSALS = {

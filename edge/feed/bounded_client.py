@@ -5,6 +5,7 @@ what is called from there must wait for none of our locks.
 """
 
 import logging
+import ssl
 
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
@@ -42,11 +43,17 @@ class BoundedClient(paho.Client):
     """Whether the broker is not asked to keep that limit."""
     overlong: tuple[int, str] | None = None
     """The size and the topic of the packet that ended the connection."""
+    alert = ""
+    """TLS's alert with which the broker ended the connection, as OpenSSL calls it."""
 
     def _sock_recv(self, bufsize: int) -> bytes:
         # paho asks for all that is left of a packet: first for one byte, then for its whole rest
         if not self.limit or bufsize <= self.limit:
-            return super()._sock_recv(bufsize)
+            try:
+                return super()._sock_recv(bufsize)
+            except ssl.SSLError as error:
+                self.alert = error.reason or ""
+                raise
         head = super()._sock_recv(HEAD)
         topic = head[2 : 2 + int.from_bytes(head[:2], "big")].decode("utf-8", "replace")
         self.overlong = bufsize, topic

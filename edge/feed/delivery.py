@@ -11,7 +11,7 @@ from collections.abc import Callable
 from edge.feed import payloads
 from edge.feed.entry import Entry
 from edge.feed.journal import Journal
-from edge.feed.message import Message
+from edge.feed.message import Message, replayed_to
 from edge.feed.mqtt import MqttClient
 from edge.feed.replays import Replays
 
@@ -43,8 +43,8 @@ class Delivery:
             self._taken = journal.delivered
         self._ready: deque[Entry] = deque()
         self._replays = Replays()
-        self._under_way: dict[int, tuple[Entry, bool]] = {}
-        """By the client's number of the message; with whether it is asked for again."""
+        self._under_way: dict[int, tuple[Entry, str | None]] = {}
+        """By the client's number of the message; with who asked for it again, None: it is new."""
         self._order: deque[int] = deque()
         self._ordered = 0
         self._done: set[int] = set()
@@ -84,7 +84,7 @@ class Delivery:
             self._ready.clear()
             self._behind = True
 
-    def replay(self, first: int, last: int | None, must: bool = False) -> int:
+    def replay(self, first: int, last: int | None, must: bool = False, reader: str = "") -> int:
         """Send again what the journal still has of first..last; returns how much that is.
 
         Raises TransientError where too many replays wait, unless this one `must` be.
@@ -93,7 +93,7 @@ class Delivery:
         top = sent if last is None else min(last, sent)
         found = self.journal.count(first - 1, top)
         if found:
-            self._replays.add(first - 1, top, must)
+            self._replays.add(first - 1, top, must, reader)
         return found
 
     def cancel_replays(self) -> int:
@@ -110,7 +110,8 @@ class Delivery:
     @property
     def owed(self) -> tuple[Entry, ...]:
         """What the broker has not acknowledged, as far as it is held in memory."""
-        return (*(entry for entry, again in self._under_way.values() if not again), *self._ready)
+        new = (entry for entry, reader in self._under_way.values() if reader is None)
+        return (*new, *self._ready)
 
     @property
     def busy(self) -> bool:
@@ -157,9 +158,9 @@ class Delivery:
             number, refusal = self._acks.popleft()
             if number not in self._under_way:
                 continue
-            entry, again = self._under_way.pop(number)
+            entry, reader = self._under_way.pop(number)
             self._progress_s = time.monotonic()
-            if not again:
+            if reader is None:
                 self._done.add(entry.seq)
                 if refusal:
                     self._refuse(entry.seq, refusal)
@@ -170,11 +171,11 @@ class Delivery:
     def _begin_again(self) -> None:
         """The client has forgotten what was under way: it comes first again."""
         self._renewals = self._client.renewals
-        waiting = [entry for entry, again in self._under_way.values() if not again]
+        waiting = [entry for entry, reader in self._under_way.values() if reader is None]
         self._ready.extendleft(reversed(waiting))
-        for entry, again in self._under_way.values():
-            if again:
-                self._replays.add(entry.seq - 1, entry.seq, must=True)
+        for entry, reader in self._under_way.values():
+            if reader is not None:
+                self._replays.add(entry.seq - 1, entry.seq, must=True, reader=reader)
         self._under_way.clear()
         self._acks.clear()
 
@@ -204,29 +205,32 @@ class Delivery:
         room = self._room_for_replays()
         entries = self.journal.between(after, last, room)
         for entry in entries:
-            if not self._token() or not self._send(entry, True, again=True):
+            if not self._token() or not self._send(entry, True, self._replays.reader):
                 return False
             self._replays.sent(entry.seq)
         if len(entries) < room and self._replays and self._replays.first[1] == last:
             self._replays.sent(last)  # the journal has no more of this range
         return True
 
-    def _send(self, entry: Entry, late: bool, again: bool = False) -> bool:
-        """Whether that entry is done with: sent, or never to be sent to this broker."""
+    def _send(self, entry: Entry, late: bool, reader: str | None = None) -> bool:
+        """Whether that entry is done with: sent, or never to be sent to this broker.
+
+        `reader`: who asked for it again; empty: somebody, for everybody; None: it is new.
+        """
         text = entry.payload
         if late or entry.shift_s:
             text = payloads.told_again(text, late, entry.shift_s)
-        message = Message(entry.topic, text)
+        message = Message(replayed_to(entry.topic, reader) if reader else entry.topic, text)
         if self._client.fits(message):
             number = self._client.send(message, self._connection)
             if number is None:
                 return False
-            self._under_way[number] = (entry, again)
+            self._under_way[number] = (entry, reader)
         else:
             self._refuse(entry.seq, f"its {message.size} bytes are over {self._client.max_bytes}")
-            if not again:
+            if reader is None:
                 self._done.add(entry.seq)
-        if not again and entry.seq > self._ordered:
+        if reader is None and entry.seq > self._ordered:
             self._ordered = entry.seq
             self._order.append(entry.seq)
         return True

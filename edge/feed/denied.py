@@ -1,6 +1,7 @@
 """What a broker refuses, by topic: said once, and listed until it takes it. Thread-safe."""
 
 import logging
+import re
 from threading import Lock
 
 from edge.text import shown
@@ -9,6 +10,8 @@ log = logging.getLogger(__name__)
 
 MOST = 100
 """Topics that are listed, at most."""
+READER = re.compile(r"(?<=/command/replay/to/).+")
+"""Each replay has a reader of its own: all of them are listed as one topic."""
 
 
 class Denied:
@@ -28,6 +31,7 @@ class Denied:
 
     def refuse(self, topic: str, reason: str, verb: str = "publish on") -> None:
         """The broker refuses that topic."""
+        topic = READER.sub("+", topic)
         with self._lock:
             known = topic in self._topics or len(self._topics) >= MOST
             if not known:
@@ -40,6 +44,7 @@ class Denied:
 
     def accept(self, topic: str) -> None:
         """The broker takes that topic, or takes it again."""
+        topic = READER.sub("+", topic)
         if topic not in self._topics:
             return
         with self._lock:

@@ -17,27 +17,37 @@ log = logging.getLogger(__name__)
 
 MOST_LABELS = 100
 """Labels of one source that get a sensor each: Home Assistant is slow with thousands."""
-LIVE = "{{ '{}' if value_json.replayed else value }}"
+LIVE = "{{ value if value_json is defined and not value_json.replayed else '{}' }}"
 """An automation runs when something happens, not when it is told again: {} is no event."""
+ATTRIBUTES = "{{ value or '{}' }}"
 LONGEST_STATE = 255
 """Characters that Home Assistant takes as a state."""
 PATIENCE_S = 1.0
 """How long after the first connection an earlier announcement is waited for."""
-GONE = "{{ value_json.outbox.dropped if value_json.outbox else 0 }}"
+
+
+def _told(expression: str) -> str:
+    """A template. A topic that is cleared says nothing: unknown, and no error in the log."""
+    return f"{{{{ ({expression}) if value else none }}}}"
+
+
 DIAGNOSTICS: dict[str, dict[str, str]] = {
     "temperature": {
-        "value_template": "{{ value_json.temperature_c }}",
+        "value_template": _told("value_json.temperature_c"),
         "device_class": "temperature",
         "unit_of_measurement": "°C",
         "state_class": "measurement",
     },
-    "delegate": {"value_template": "{{ value_json.delegates.loaded }}"},
-    "model": {"value_template": "{{ value_json.model.name }} {{ value_json.model.version }}"},
+    "delegate": {"value_template": _told("value_json.delegates.loaded")},
+    "model": {"value_template": _told("value_json.model.name ~ ' ' ~ value_json.model.version")},
     "events waiting": {
-        "value_template": "{{ value_json.outbox.depth if value_json.outbox else 0 }}",
+        "value_template": _told("value_json.outbox.depth if value_json.outbox else 0"),
         "state_class": "measurement",
     },
-    "events dropped": {"value_template": GONE, "state_class": "total_increasing"},
+    "events dropped": {
+        "value_template": _told("value_json.outbox.dropped if value_json.outbox else 0"),
+        "state_class": "total_increasing",
+    },
 }
 
 
@@ -49,15 +59,21 @@ class Device:
     version: str
     """Of Hedgerow."""
     labels: dict[str, tuple[str, ...]]
-    """The labels that make events, by source."""
+    """The labels that make events, by camera: a recording is over before anybody looks."""
     snapshots: bool
     views: bool = True
     """Whether it is watched if the cameras can see."""
+    temperature: bool = True
+    """Whether the kernel tells one."""
 
 
 def config(device: Device) -> dict[str, Any]:
     """The payload of homeassistant/device/hedgerow_<device>/config."""
-    entities = [_diagnostic(device, name, about) for name, about in DIAGNOSTICS.items()]
+    entities = [
+        _diagnostic(device, name, about)
+        for name, about in DIAGNOSTICS.items()
+        if device.temperature or name != "temperature"
+    ]
     for source, labels in device.labels.items():
         entities += _source(device, source, labels)
     return {
@@ -97,7 +113,8 @@ def _source(device: Device, source: str, labels: tuple[str, ...]) -> list[Entity
     made += [
         entity(
             "sensor", "state", state_topic=state, json_attributes_topic=state,
-            value_template=f"{{{{ (value_json.label or 'nothing')[:{LONGEST_STATE}] }}}}",
+            json_attributes_template=ATTRIBUTES,
+            value_template=_told(f"(value_json.label or 'nothing')[:{LONGEST_STATE}]"),
         ),
         entity(
             "event", "event", state_topic=_topic(device, source, "event"),
@@ -108,7 +125,7 @@ def _source(device: Device, source: str, labels: tuple[str, ...]) -> list[Entity
         topic = _topic(device, source, "snapshot")
         made.append(entity("image", "snapshot", content_type="image/jpeg", image_topic=topic))
     if device.views:
-        template = "{{ 'OFF' if (value_json.view or 'ok') == 'ok' else 'ON' }}"
+        template = _told("'OFF' if (value_json.view or 'ok') == 'ok' else 'ON'")
         made.append(
             entity(
                 "binary_sensor", "view problem", state_topic=state, value_template=template,
@@ -132,13 +149,13 @@ def _holds(label: str) -> str:
     """Jinja reads escapes as Python does, which knows no pairs of surrogates: none is written."""
     quoted = json.dumps(label, ensure_ascii=False)
     held = f"selectattr('label', 'eq', {quoted}) | list | count"
-    return f"{{{{ 'ON' if value_json.labels | {held} else 'OFF' }}}}"
+    return _told(f"'ON' if value_json.labels | {held} else 'OFF'")
 
 
 def _switch(device: Device, source: str) -> Entity:
     keys = {
         "state_topic": _topic(device, "status"),
-        "value_template": f"{{{{ 'OFF' if {_figure(source, 'state')} == 'paused' else 'ON' }}}}",
+        "value_template": _told(f"'OFF' if {_figure(source, 'state')} == 'paused' else 'ON'"),
         "command_topic": _topic(device, "command/pause"),
         "payload_on": json.dumps({"source": source, "paused": False}),
         "payload_off": json.dumps({"source": source, "paused": True}),
@@ -161,7 +178,7 @@ def _figures(device: Device, source: str) -> list[Entity]:
         keys = {
             "state_topic": _topic(device, "status"),
             "entity_category": "diagnostic",
-            "value_template": f"{{{{ {value} }}}}",
+            "value_template": _told(value),
         }
         made.append(Entity("sensor", source, name, _available(device) | keys | measured))
     return made
@@ -187,8 +204,9 @@ class Announcer:
     """Keeps Home Assistant informed: at start, at its birth, and of what is gone."""
 
     def __init__(self, device: Device, client: MqttClient, prefix: str) -> None:
+        """Without a camera there is nothing to announce, and what was is taken back."""
         self._client = client
-        self._config = config(device)
+        self._config = config(device) if device.labels else None
         self._topic = f"{prefix}/device/hedgerow_{device.id}/config"
         self._since_s: float | None = None
         self._told = False
@@ -197,7 +215,7 @@ class Announcer:
 
     def step(self) -> None:
         """Announce, when the broker has had the time to show an earlier announcement."""
-        if self._told or not self._client.connected.is_set():
+        if self._told or not (self._config and self._client.connected.is_set()):
             return
         self._since_s = self._since_s or time.monotonic()
         if time.monotonic() - self._since_s > PATIENCE_S:
@@ -205,8 +223,12 @@ class Announcer:
 
     def _earlier(self, message: Message) -> None:
         """What an earlier run announced and this one has not: its platform alone removes it."""
-        if self._told or not message.retain:
+        if not (message.retain and message.payload):
             return
+        if self._config is None:
+            self._client.publish(Message(self._topic, "", retain=True))
+            return
+        told, self._told = self._told, True
         try:
             earlier = json.loads(message.text)["components"]
             now = self._config["components"]
@@ -215,6 +237,8 @@ class Announcer:
         except (ValueError, KeyError, TypeError, AttributeError):
             log.warning("%s: is not what this daemon would have said: replaced", self._topic)
         else:
+            if told and not (gone or renamed):
+                return  # our own, as the broker shows it on a new connection
             now |= gone
             if renamed:  # Home Assistant gives a known entity no other id: it has to go first
                 self._publish(self._config | {"components": now | renamed})
@@ -224,9 +248,15 @@ class Announcer:
         if message.text == "online" and self._told:
             self._tell()
 
+    def close(self) -> None:
+        """Another announcer speaks from now on."""
+        self._told = False
+        self._config = None
+
     def _tell(self) -> None:
         self._told = True
-        self._publish(self._config)
+        if self._config is not None:
+            self._publish(self._config)
 
     def _publish(self, config: dict[str, Any]) -> None:
         text = json.dumps(config, ensure_ascii=False, separators=(",", ":"))

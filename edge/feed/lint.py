@@ -34,6 +34,7 @@ class Lint:
                 key = ".".join(str(part) for part in first["loc"])
                 problems.append(f"{key}: {first['msg']}")
             else:
+                problems += [] if "schema" in received.content else ["schema: Field required"]
                 problems += self._order(received, payload.model_dump())
         return problems
 

@@ -8,6 +8,12 @@ PACKET_HEADER = 16
 """What MQTT adds to topic and payload at most, bytes."""
 
 
+def replayed_to(topic: str, reader: str) -> str:
+    """A topic of a device's event -> where that device sends it to one reader who asked again."""
+    device = topic.split("/")[1]
+    return f"{ROOT}/{device}/command/replay/to/{reader}"
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """One MQTT message. QoS 0 or 1."""

@@ -202,6 +202,10 @@ class MqttClient(Sender):
             return
         if self.connected.is_set() and reason.is_failure:
             self._client.wait(self._lost(reason, time.monotonic() - self._connected_s))
+        elif client.alert == access.NO_CERTIFICATE:
+            self._refusal = access.CERTIFICATE
+        elif client.alert:
+            self._log.warning("broker %s ends the TLS connection: %s", self.address, client.alert)
         elif not self._was_connected:
             self._unanswered += 1
             auto = self._config.protocol == "auto" and self.protocol == "5"

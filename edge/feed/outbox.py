@@ -108,15 +108,17 @@ class Outbox:
         self._new.append(entry)
         self._wake.set()
 
-    def replay(self, first: int, last: int | None = None) -> int:
+    def replay(self, first: int, last: int | None = None, reader: str = "") -> int:
         """Publish again what the journal still has from that seq on; returns how much that is.
+
+        `reader`: who alone gets it, on command/replay/to/<reader>; empty: everybody.
 
         Raises TransientError where too many replays wait.
         """
         found = 0
         with self._guard:
             try:
-                found = self._delivery.replay(first, last)
+                found = self._delivery.replay(first, last, reader=reader)
             except sqlite3.Error as error:
                 self._failed(error)
         self._wake.set()

@@ -90,6 +90,9 @@ class Replay(Command):
 
     from_seq: Annotated[int, Field(ge=1, le=LAST_SEQ)]
     to_seq: Annotated[int, Field(ge=-LAST_SEQ, le=LAST_SEQ)] | None = None
+    reader: Name | None = None
+    """Who asks: the events come on command/replay/to/<reader>, where nobody else reads. None: on
+    <source>/event, for everybody."""
 
 
 class Cancel(Command):

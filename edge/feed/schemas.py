@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from edge import __version__
+from edge.config import HomeAssistantConfig
 from edge.feed import commands, incidence, payloads
 from edge.feed.message import ROOT
 
@@ -38,12 +39,18 @@ PLAIN: dict[str, tuple[str, dict[str, Any], str]] = {
         {"type": "string", "enum": ["online", "offline"]},
         "text/plain",
     ),
-    "snapshot": ("{device}/{source}/snapshot", {"type": "string"}, "image/jpeg"),
+    "picture": ("{device}/{source}/snapshot", {"type": "string", "format": "binary"}, "image/jpeg"),
 }
-RETAINED = ("status", "state", "summary", "availability", "sourceAvailability")
+RETAINED = ("status", "state", "summary", "availability", "sourceAvailability", "discovery")
+DISCOVERY = "{prefix}/device/hedgerow_{device}/config"
 PARAMETERS = {
     "device": {"description": "The device's id: [a-z0-9_-]+"},
     "source": {"description": "The source's id: the name of its table in edge.toml"},
+    "reader": {"description": "Whoever asked for the replay, as it named itself"},
+    "prefix": {
+        "description": "homeassistant.prefix of edge.toml",
+        "default": HomeAssistantConfig().prefix,
+    },
 }
 
 
@@ -68,22 +75,24 @@ def kinds() -> tuple[str, ...]:
 def _schema(model: type[BaseModel], mode: Any) -> dict[str, Any]:
     made = model.model_json_schema(mode=mode, by_alias=True)
     if mode == "serialization":
-        _tolerate(made)
+        _as_read(made)
     return made
 
 
-def _tolerate(part: Any) -> None:
-    """A reader must take keys that a later version adds: only commands are closed."""
-    match part:
-        case dict():
-            part.pop("additionalProperties", None) if part.get(
-                "additionalProperties"
-            ) is False else None
-            for below in part.values():
-                _tolerate(below)
-        case list():
-            for below in part:
-                _tolerate(below)
+def _as_read(part: Any) -> None:
+    """A reader must take keys that a later version adds: only commands are closed. And it can
+    count on `schema`, which pydantic takes for optional because it has a default."""
+    if isinstance(part, list):
+        for below in part:
+            _as_read(below)
+    if not isinstance(part, dict):
+        return
+    if part.get("additionalProperties") is False:
+        del part["additionalProperties"]
+    if "schema" in part.get("properties", ()):
+        part["required"] = ["schema", *part.get("required", ())]
+    for below in part.values():
+        _as_read(below)
 
 
 def asyncapi() -> dict[str, Any]:
@@ -97,10 +106,14 @@ def asyncapi() -> dict[str, Any]:
     for kind, (topic, payload, content) in PLAIN.items():
         messages[kind] = _message(kind, payload, content)
         _add(channels, operations, kind, topic)
+    messages["discovery"] = _message("discovery", {"type": "object"}, "application/json")
+    _add(channels, operations, "discovery", DISCOVERY, root="")
     messages["result"] = _message("result", schema("result"), "application/json")
     for name in commands.KINDS:
         messages[name] = _message(name, schema(f"command/{name}"), "application/json")
         _add_command(channels, operations, name)
+    _add(channels, operations, "replayed", "{device}/command/replay/to/{reader}", message="event")
+    _add(channels, operations, "unknownResult", "{device}/command/unknown/result", message="result")
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -141,16 +154,19 @@ def _embedded(kind: str, payload: dict[str, Any]) -> dict[str, Any]:
     return made
 
 
-def _channel(topic: str, message: str) -> dict[str, Any]:
+def _channel(topic: str, message: str, root: str = f"{ROOT}/") -> dict[str, Any]:
     return {
-        "address": f"{ROOT}/{topic}",
+        "address": f"{root}{topic}",
         "parameters": {name: what for name, what in PARAMETERS.items() if f"{{{name}}}" in topic},
         "messages": {message: {"$ref": f"#/components/messages/{message}"}},
     }
 
 
-def _add(channels: dict[str, Any], operations: dict[str, Any], kind: str, topic: str) -> None:
-    channels[kind] = _channel(topic, kind)
+def _add(
+    channels: dict[str, Any], operations: dict[str, Any], kind: str, topic: str, **other: str
+) -> None:
+    """`other`: a `message` that is not called as the channel, another `root`."""
+    channels[kind] = _channel(topic, **{"message": kind, **other})
     operations[f"send{kind[0].upper()}{kind[1:]}"] = {
         "action": "send",
         "channel": {"$ref": f"#/channels/{kind}"},

@@ -14,6 +14,7 @@ from edge.feed.entry import Entry
 from edge.feed.mqtt import MqttClient
 from edge.feed.outbox import Outbox
 from tests.conftest import Mosquitto
+from tests.integration.test_watching import event
 from tests.listener import Listener, until
 from tests.proxy import Proxy
 
@@ -77,3 +78,30 @@ def test_a_replay_outlives_its_connection(
         again = {e["seq"] for e in listener.events if e["replayed"]}
         until(lambda: {e["seq"] for e in listener.events if e["replayed"]} == set(range(1, 301)))
         assert again != set(range(1, 301))
+
+
+def test_a_readers_own_replay_outlives_its_connection_too(
+    mosquitto: Mosquitto, line: Proxy, tmp_path: Path
+) -> None:
+    limits = OutboxConfig(replay_per_s=400)
+    mine: list[int] = []
+    with (
+        Listener(mosquitto.port) as others,
+        MqttClient(MqttConfig(broker=mosquitto.address), "") as reader,
+        MqttClient(MqttConfig(broker=line.address), "field") as client,
+        Outbox(tmp_path / "field.outbox", limits, client, Clock()) as outbox,
+    ):
+        own = "hedgerow/field/command/replay/to/me"
+        reader.listen(own, lambda message: mine.append(json.loads(message.text)["seq"]))
+        for _ in range(EVENTS):
+            seq = next(outbox.numbers)
+            text = json.dumps(event(seq))
+            outbox.put(Entry(seq, "hedgerow/field/cam/event", text, True, False, 0.0, 0.0))
+        assert outbox.flush(20) == 0
+        until(lambda: len(others.events) == EVENTS and reader.connected.is_set())
+        outbox.replay(1, reader="me")
+        for count in (50, 150):
+            until(lambda count=count: len(mine) > count)
+            line.reset()
+        until(lambda: set(mine) == set(range(1, EVENTS + 1)))
+        assert len(others.events) == EVENTS, "nobody else notices"

@@ -21,6 +21,7 @@ KEYS = {
     "binary_sensor": EVERY | {"state_topic", "value_template", "device_class"},
     "sensor": EVERY
     | {"state_topic", "value_template", "json_attributes_topic", "entity_category"}
+    | {"json_attributes_template"}
     | {"device_class", "unit_of_measurement", "state_class"},
     "event": EVERY | {"state_topic", "event_types", "value_template"},
     "image": EVERY | {"image_topic", "content_type"},
@@ -174,3 +175,76 @@ def test_the_sample_on_the_page_is_what_is_announced() -> None:
     made = config(Device("yard", told["origin"]["sw_version"], {"gate": ("person",)}, False))
     made["components"] = {name: made["components"][name] for name in told["components"]}
     assert told == made
+
+
+def test_a_topic_that_is_cleared_leaves_no_line_in_home_assistants_log() -> None:
+    """Its templates get "" then, which is no JSON: none may ask it for anything."""
+    guarded = ("{{ (", ") if value else none }}")
+    for name, component in components().items():
+        template = component.get("value_template", guarded[0] + guarded[1])
+        if component["platform"] == "event":
+            assert template.startswith("{{ value if value_json is defined and not ")
+            continue
+        assert template.startswith(guarded[0]) and template.endswith(guarded[1]), name
+        assert ("json_attributes_topic" in component) == ("json_attributes_template" in component)
+    assert components()["cam_state_sensor"]["json_attributes_template"] == "{{ value or '{}' }}"
+
+
+def test_a_temperature_is_announced_where_there_is_one() -> None:
+    for there in (True, False):
+        device = Device("field", "1", {"cam": ("person",)}, False, temperature=there)
+        assert ("temperature_sensor" in config(device)["components"]) == there
+
+
+def test_what_is_only_recordings_is_taken_back(mosquitto: Mosquitto) -> None:
+    topic, seen = "homeassistant/device/hedgerow_field/config", []
+    section = MqttConfig(broker=mosquitto.address)
+    camera = Device("field", "1", {"cam": ("person",)}, False)
+    with MqttClient(section, "a") as client, MqttClient(section, "b") as other:
+        until(lambda: client.connected.is_set() and other.connected.is_set())
+        other.listen(topic, lambda message: seen.append(message.text))
+        announcer = Announcer(camera, client, "homeassistant")
+        until(lambda: stepped(announcer) and seen and "cam_person" in seen[-1])
+        announcer.close()
+        nothing = Announcer(Device("field", "1", {}, False), client, "homeassistant")
+        until(lambda: stepped(nothing) and seen[-1] == "")
+        other.publish(Message("homeassistant/status", "online"))
+        assert other.flush(5) == 0
+        until(lambda: stepped(announcer) and stepped(nothing))
+        assert seen[-1] == "", "neither of them speaks at Home Assistant's birth"
+
+
+def test_an_announcer_that_another_one_follows_is_silent(mosquitto: Mosquitto) -> None:
+    """As after a reload that changed the prefix: the old one listens on the old prefix still."""
+    seen: list[str] = []
+    section = MqttConfig(broker=mosquitto.address)
+    with MqttClient(section, "a") as client, MqttClient(section, "b") as other:
+        until(lambda: client.connected.is_set() and other.connected.is_set())
+        other.listen("old/device/#", lambda message: seen.append(message.text))
+        announcer = Announcer(Device("f", "1", {"cam": ("p",)}, False), client, "old")
+        until(lambda: stepped(announcer) and len(seen) == 1)
+        announcer.close()
+        other.publish(Message("old/status", "online"))
+        assert other.flush(5) == 0
+        assert client.flush(5) == 0
+        announcer.step()
+    assert len(seen) == 1
+
+
+def test_an_earlier_announcement_that_comes_late_is_still_looked_at(mosquitto: Mosquitto) -> None:
+    """A busy broker may take longer to show it than the announcer waits."""
+    device = Device("field", "1", {"cam": ("person",)}, False)
+    topic, seen = "homeassistant/device/hedgerow_field/config", []
+    with MqttClient(MqttConfig(broker=mosquitto.address), "a") as client:
+        announcer = Announcer(device, client, "homeassistant")
+        until(lambda: stepped(announcer) and announcer._told)
+        assert client.flush(5) == 0
+        client.listen(topic, lambda message: seen.append(json.loads(message.text)["components"]))
+        until(lambda: len(seen) == 1)
+        earlier = json.dumps({"components": {"gone_sensor": {"platform": "sensor", "name": "x"}}})
+        announcer._earlier(Message(topic, earlier, retain=True))
+        until(lambda: len(seen) == 2)
+        assert seen[1] == seen[0] | {"gone_sensor": {"platform": "sensor"}}
+        announcer._earlier(Message(topic, json.dumps({"components": seen[1]}), retain=True))
+        assert client.flush(5) == 0
+    assert len(seen) == 2, "what it said itself is no news"

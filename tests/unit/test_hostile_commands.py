@@ -234,3 +234,20 @@ def test_replays_are_merged_bounded_and_can_be_called_off() -> None:
     replays.add(5000, 5001, must=True)
     replays.add(0, 20_000)
     assert list(replays.ranges) == [(0, 20_000)], "one that joins others is no other"
+
+
+def test_replays_of_readers_stay_apart_and_are_bounded_together() -> None:
+    replays = Replays()
+    replays.add(0, 10, reader="a")
+    replays.add(5, 20, reader="b")
+    replays.add(8, 12, reader="a")
+    assert (replays.reader, replays.ranges) == ("a", ((0, 12), (5, 20)))
+    replays.sent(12)
+    assert (replays.reader, replays.first) == ("b", (5, 20))
+    for number in range(MOST - 1):
+        replays.add(0, 1, reader=f"reader-{number}")
+    with pytest.raises(TransientError, match="100 other replays wait"):
+        replays.add(0, 1, reader="one-more")
+    replays.add(0, 30, reader="b")
+    replays.sent(30)
+    replays.add(0, 1, reader="one-more")

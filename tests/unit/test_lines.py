@@ -43,7 +43,7 @@ def test_whatever_the_feed_has_is_one_line(payload: str) -> None:
         received = Received("farm", "a\x1b[2J\n", kind, payload, 0.0, False)
         line = click.unstyle(lines.line(received) or "")
         assert line.isprintable() and line
-    state = lines.content(Received("f", "s", "state", payload, 0.0, False))
+    state = Received("f", "s", "state", payload, 0.0, False).content
     for held in (state, {"labels": [state, 5]}, {"labels": "x"}, {"label": "a\nb", "view": "\x07"}):
         assert click.unstyle(lines.states({"f/s\n": held})).isprintable()
         assert len(lines.table({"f/s": held}).splitlines()) == 2
@@ -73,6 +73,6 @@ def test_nobody_forges_a_line_of_watch(event: dict[str, Any]) -> None:
 def test_payloads_that_are_no_json_end_nothing() -> None:
     for payload in ("[" * 100_000, "\x00", '{"a":' * 50_000, "9" * 5000, "[]", "NaN"):
         received = Received("field", "cam", "event", payload, 0.0, False)
-        assert lines.content(received) == {}
+        assert received.content == {}
         assert lines.line(received) is not None
         assert Lint().check(received)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -52,6 +53,39 @@ def test_the_asyncapi_document_names_every_topic_and_command() -> None:
     for topic in ("status", "availability", "{source}/event", "{source}/state", "command/replay"):
         assert f"hedgerow/{{device}}/{topic}" in addresses
     assert json.dumps(document).count('"#/$defs/') == 0, "every reference starts at the root"
+
+
+def test_no_channel_of_the_asyncapi_document_hides_another() -> None:
+    """The picture's and the command's were both called snapshot."""
+    document = schemas.asyncapi()
+    by_address = {c["address"]: c for c in document["channels"].values()}
+    assert len(by_address) == len(document["channels"])
+    wanted = {
+        *(f"hedgerow/{{device}}/{{source}}/{kind}" for kind in ("snapshot", "availability")),
+        *(f"hedgerow/{{device}}/command/{name}" for name in commands.KINDS),
+        *(f"hedgerow/{{device}}/command/{name}/result" for name in (*commands.KINDS, "unknown")),
+        "hedgerow/{device}/command/replay/to/{reader}",
+        "{prefix}/device/hedgerow_{device}/config",
+    }
+    assert wanted <= set(by_address)
+    for address, channel in by_address.items():
+        assert set(channel["parameters"]) == set(re.findall(r"{(\w+)}", address))
+        (message,) = channel["messages"].values()
+        assert message["$ref"].rpartition("/")[2] in document["components"]["messages"]
+    used = {each["channel"]["$ref"] for each in document["operations"].values()}
+    used |= {o["reply"]["channel"]["$ref"] for o in document["operations"].values() if "reply" in o}
+    assert used == {f"#/channels/{name}" for name in document["channels"]}
+    picture = document["components"]["messages"]["picture"]
+    assert picture["contentType"] == "image/jpeg"
+
+
+@pytest.mark.parametrize("kind", schemas.PUBLISHED)
+def test_every_payload_names_its_schema(kind: str) -> None:
+    made = schemas.schema(kind)
+    for part in (made, *made.get("$defs", {}).values()):
+        assert ("schema" in part.get("properties", {})) == ("schema" in part.get("required", ()))
+    with pytest.raises(ValidationError, match="'schema' is a required property"):
+        Draft202012Validator(made).validate({})
 
 
 def test_edge_schema_prints_them(edge: Edge) -> None:

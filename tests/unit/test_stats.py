@@ -92,3 +92,32 @@ def test_what_was_dropped_before_a_source_was_opened_anew_still_counts() -> None
     again = SimpleNamespace(dropped=2, skipped=0, live=True)
     found = source.status(again)
     assert (found.dropped, found.skipped) == (9, 1)
+
+
+def test_counts_never_go_back_however_often_a_source_is_paused() -> None:
+    source = SourceStats()
+    seen = [0]
+    for number in range(1, 4):
+        camera = SimpleNamespace(dropped=0, skipped=0, live=True)
+        for camera.dropped in range(5):
+            seen.append(source.status(camera).dropped)
+        source.settle(camera)
+        seen.append(source.status(camera).dropped)  # who asks between this and the next opening
+        seen.append(source.status(None).dropped)
+        assert seen[-1] == 4 * number
+    assert seen == sorted(seen)
+
+
+def test_a_camera_that_is_paused_asleep_or_gone_has_no_frame_rate(clock: Clock) -> None:
+    source = SourceStats()
+    source.online = True
+    film(source, clock, 600, 10.0, 0.01)
+    assert source.status(None).fps == pytest.approx(10.0, rel=0.01)
+    source.paused = True
+    assert source.status(None).fps == 0
+    source.paused, source.asleep = False, True
+    assert source.status(None).fps == 0
+    source.asleep, source.online = False, False
+    assert source.status(None).fps == 0
+    source.live = False
+    assert source.status(None).fps == pytest.approx(10.0, rel=0.01), "a recording that has ended"
