@@ -11,6 +11,9 @@ import click
 from edge.cli.names import by_name
 from edge.cli.signals import on_signal
 
+SIGNAL_S = 0.1
+"""How long a signal that has come may take to be heard."""
+
 
 @click.command()
 @click.option(
@@ -60,6 +63,7 @@ def run(json_lines: bool, verbose: bool, config: Path | None, **flags: Any) -> N
     from edge import config as configuration
     from edge.daemon import Daemon
     from edge.daemon.chore import say_deaths
+    from edge.errors import HedgerowError
     from edge.health import heap
 
     say_deaths()
@@ -68,7 +72,14 @@ def run(json_lines: bool, verbose: bool, config: Path | None, **flags: Any) -> N
     mqtt = not json_lines or config is not None or flags["broker"] is not None
     there = configuration.load(config).source if config is not None else {}
     flagged = _nested(flags, {name: section.uri for name, section in there.items()})
-    daemon = Daemon(configuration.load(config, flagged), json_lines, mqtt)
+    try:
+        daemon = Daemon(configuration.load(config, flagged), json_lines, mqtt)
+    except HedgerowError:
+        if stop.wait(
+            SIGNAL_S
+        ):  # it ended the child that tries the model too: no fault of the model
+            return
+        raise
     if config is not None:
         daemon.reread = lambda: configuration.load(config, flagged)
         on_signal(daemon.reload_asked, signal.SIGHUP)
