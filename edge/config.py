@@ -33,6 +33,7 @@ from edge.scene import (
     ZoneConfig,
     at_home,
 )
+from edge.text import shown
 
 Pixels = Annotated[int, Field(ge=16, le=16_384)]
 
@@ -56,6 +57,10 @@ class RuntimeConfig(Section):
     @classmethod
     def _at_home(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(at_home(name, "external:") for name in value)
+
+
+LONGEST_USER = 1000
+"""Characters of a user name."""
 
 
 class MqttConfig(Section):
@@ -85,6 +90,15 @@ class MqttConfig(Section):
             raise ValueError("expected mqtt://HOST:PORT, mqtts, ws, wss or embedded" + _host(value))
         if parts.username or parts.password:
             raise ValueError("expected no credentials here: use username and password_file")
+        if parts.query or parts.fragment:
+            raise ValueError("expected nothing behind ? or # here: it would not be sent")
+        return value
+
+    @field_validator("username")
+    @classmethod
+    def _one_line(cls, value: str) -> str:
+        if shown(value, LONGEST_USER) != value:
+            raise ValueError(f"expected one line of at most {LONGEST_USER} characters")
         return value
 
     @model_validator(mode="after")

@@ -20,6 +20,8 @@ CREDENTIAL = "mqtt-password"
 SERVICE_PASSWORD = Path("/etc/hedgerow/mqtt-password")
 """Where systemd takes that credential from."""
 
+LONGEST_PASSWORD = 65_535
+"""Bytes: what MQTT can send."""
 UNANSWERED = 3
 """So many connections closed without an answer: perhaps it speaks no MQTT 5."""
 TOO_LARGE = (129, 130, 149)
@@ -81,9 +83,16 @@ def password(config: MqttConfig) -> str | None:
         if path is None or not path.exists():
             return None
     try:
-        return text.read(path).rstrip("\n")
+        if path.exists() and not path.is_file():  # a pipe would be waited for, for ever
+            raise FatalError(f"mqtt.password_file: {path}: is no ordinary file")
+        found = text.read(path).rstrip("\n")
     except OSError as error:
         raise FatalError(f"mqtt.password_file: {path}: {error.strerror}") from None
+    if len(found.encode()) > LONGEST_PASSWORD:
+        raise FatalError(
+            f"mqtt.password_file: {path}: is too long for a password: it must hold nothing else"
+        )
+    return found
 
 
 def missing_password(config: MqttConfig) -> str | None:

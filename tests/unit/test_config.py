@@ -391,3 +391,19 @@ def test_a_secret_in_the_wrong_place_is_not_repeated(tmp_path: Path, text: str) 
 
 def test_the_default_device_is_a_valid_id() -> None:
     assert config.Config(device=config.default_device()).device
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('broker = "wss://farm/mqtt?token=hunter2"', "mqtt.broker: expected nothing behind"),
+        ('username = "a\\u0000b"', "mqtt.username: expected one line of at most 1000"),
+        ('username = "a\\nERROR: b"', "mqtt.username: expected one line of at most 1000"),
+    ],
+)
+def test_what_a_broker_would_never_understand_is_refused(
+    tmp_path: Path, line: str, said: str
+) -> None:
+    with pytest.raises(FatalError, match=re.escape(said)) as raised:
+        config.load(write(tmp_path, f"[mqtt]\n{line}\n"))
+    assert "hunter2" not in str(raised.value) and "\n" not in str(raised.value)
