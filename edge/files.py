@@ -1,6 +1,7 @@
 """Bytes -> a file that is whole or not there."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -18,5 +19,16 @@ def write_whole(path: Path, content: bytes, mode: int | None = None) -> None:
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
+        _sync_folder(path.parent)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Without it a power cut may bring the old file back. Some network shares refuse it."""
+    with suppress(OSError):
+        number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
