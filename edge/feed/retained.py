@@ -53,6 +53,8 @@ class Retained:
         self._stale = {discovery(DISCOVERY, config.device)}
         self._lock = _hold(self._path) if self._path else None
         renamed = self._earlier(self._path) if self._path else []
+        self.renamed = tuple(path.stem for path in renamed)
+        """What this device was called before."""
         self.keep(config)
         for path in renamed:  # what they name is in our own file now
             log.info("device %s is %s now", path.stem, config.device)
@@ -170,4 +172,7 @@ def _cameras(config: Config) -> set[str]:
         source.uri.rpartition("@")[2].partition("?")[0] for source in config.source.values()
     )
     plain = (address.partition("//")[2] or address for address in addresses)
-    return {hashlib.sha256(address.encode()).hexdigest()[:12] for address in plain}
+    return {
+        hashlib.sha256(address.encode("utf-8", "surrogateescape")).hexdigest()[:12]
+        for address in plain
+    }
