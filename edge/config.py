@@ -6,7 +6,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import (
+    Field,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
 
 from edge import toml_file
 from edge.contradictions import RELATED, contradictions
@@ -33,7 +38,7 @@ from edge.scene import (
     ZoneConfig,
     at_home,
 )
-from edge.text import shown
+from edge.text import encodable, shown
 
 Pixels = Annotated[int, Field(ge=16, le=16_384)]
 
@@ -206,10 +211,12 @@ class SourceConfig(Section):
     line: dict[Id, LineConfig] = Field(default={})
     schedule: ScheduleConfig | None = None
 
-    @field_validator("uri")
+    @field_validator("uri", mode="wrap")
     @classmethod
-    def _at_home(cls, value: str) -> str:
-        return at_home(value, "", "dir:", "file:")
+    def _at_home(cls, value: object, check: ValidatorFunctionWrapHandler) -> str:
+        if not isinstance(value, str) or encodable(value):  # a file's name may be any bytes
+            value = check(value)
+        return at_home(str(value), "", "dir:", "file:")
 
     @model_validator(mode="after")
     def _fits_its_camera(self) -> "SourceConfig":

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from edge import config
 from edge.errors import FatalError
+from edge.feed.retained import _cameras
 from edge.scene import ScheduleConfig
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -407,3 +408,10 @@ def test_what_a_broker_would_never_understand_is_refused(
     with pytest.raises(FatalError, match=re.escape(said)) as raised:
         config.load(write(tmp_path, f"[mqtt]\n{line}\n"))
     assert "hunter2" not in str(raised.value) and "\n" not in str(raised.value)
+
+
+def test_a_source_may_have_a_name_that_is_no_utf_8() -> None:
+    uri = "dir:caf\udce9"
+    made = config.load(None, {"source": {"cafe": {"uri": uri}}})
+    assert made.source["cafe"].uri == uri
+    assert len(_cameras(made)) == 1
