@@ -92,7 +92,7 @@ def _permissions(config: Config) -> Iterator[Finding]:
         if path is not None and os.access(path, os.F_OK) and path.stat().st_mode & stat.S_IROTH:
             yield Finding("warning", "permissions", f"anybody may read {path}: chmod 600 {path}")
     folder = config.outbox.folder or _data()
-    there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    there = _nearest(folder)
     if not os.access(there, os.W_OK):
         yield Finding("error", "permissions", f"{folder} cannot be written: events would be lost")
 
@@ -163,8 +163,14 @@ def _data() -> Path:
     )
 
 
+def _nearest(folder: Path) -> Path:
+    """The folder, or the first above it that is there as far as this user can see."""
+    above = (folder, *folder.absolute().parents)
+    return next(path for path in above if os.access(path, os.F_OK))
+
+
 def _free_mb(folder: Path) -> float:
-    there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    there = _nearest(folder)
     return shutil.disk_usage(there).free / 1e6
 
 

@@ -66,7 +66,9 @@ class Retained:
         """Read the files; returns those of devices that had one of our cameras and do not run:
         they are this one now."""
         ours = _cameras(self._config)
-        known = {path: _read(path) for path in own.parent.glob(f"*{SUFFIX}")}
+        known: dict[Path, tuple[set[str], set[str]]] = {}
+        with suppress(OSError):  # a folder that may not be read: the outbox has said so
+            known = {path: _read(path) for path in own.parent.glob(f"*{SUFFIX}")}
         renamed = [
             path
             for path, (_, cameras) in sorted(known.items())

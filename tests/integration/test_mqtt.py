@@ -15,7 +15,7 @@ from typing import Literal
 
 import pytest
 
-from edge.config import FeedConfig, MqttConfig, OutboxConfig
+from edge.config import Config, FeedConfig, MqttConfig, OutboxConfig
 from edge.errors import FatalError
 from edge.feed.clock import Clock
 from edge.feed.feed import Feed, Identity
@@ -23,7 +23,7 @@ from edge.feed.message import Message
 from edge.feed.mqtt import MqttClient
 from edge.feed.outbox import Outbox
 from edge.feed.payloads import ModelRef
-from edge.feed.ways import Ways
+from edge.feed.ways import Ways, open_ways
 from edge.types import Event
 from tests.conftest import Edge, Mosquitto, free_port, need
 from tests.strict_broker import until
@@ -306,3 +306,14 @@ def test_a_password_file_that_holds_no_password_is_named(kind: str, tmp_path: Pa
     config = MqttConfig(broker="mqtt://127.0.0.1", username="yard", password_file=path)
     with pytest.raises(FatalError, match=f"mqtt.password_file: {path}: is"):
         MqttClient(config, "x")
+
+
+def test_a_state_folder_that_cannot_be_looked_at_ends_nothing(tmp_path: Path) -> None:
+    """The same as a folder of somebody else's, which root can look into."""
+    config = Config(
+        mqtt=MqttConfig(broker=f"mqtt://127.0.0.1:{free_port()}"),
+        outbox=OutboxConfig(folder=tmp_path / ("x" * 300)),
+    )
+    with open_ways(config, json_lines=False, mqtt=True) as ways:
+        assert ways.outbox is not None
+        assert "File name too long" in ways.outbox.status().reason
