@@ -120,7 +120,9 @@ class Daemon:
     def _remember_renamed(self) -> None:
         """A camera that is paused stays so when its device gets another name."""
         own, retained = memory.path_for(self._config), self._ways.retained
-        for device in retained.renamed if own is not None and retained is not None else ():
+        if own is None or retained is None:
+            return
+        for device in retained.renamed:
             self._memory.adopt(own.with_name(f"{device}{memory.SUFFIX}"))
 
     def _watch(self, stop: Event) -> None:

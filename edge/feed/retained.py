@@ -11,6 +11,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from edge.address import Address, read
 from edge.config import Config
 from edge.feed import payloads
 from edge.feed.holding import Holding
@@ -170,11 +171,10 @@ def _remove(path: Path) -> None:
 
 def _cameras(config: Config) -> set[str]:
     """Fingerprints of the addresses, without what may be a password in them."""
-    addresses = (
-        source.uri.rpartition("@")[2].partition("?")[0] for source in config.source.values()
-    )
-    plain = (address.partition("//")[2] or address for address in addresses)
-    return {
-        hashlib.sha256(address.encode("utf-8", "surrogateescape")).hexdigest()[:12]
-        for address in plain
-    }
+    return {_fingerprint(read(source.uri)) for source in config.source.values()}
+
+
+def _fingerprint(address: Address) -> str:
+    where = f"{address.netloc}{address.target.partition('?')[0]}" if address.host else address.rest
+    text = f"{address.scheme}:{where}".encode("utf-8", "surrogateescape")
+    return hashlib.sha256(text).hexdigest()[:12]

@@ -415,3 +415,13 @@ def test_a_source_may_have_a_name_that_is_no_utf_8() -> None:
     made = config.load(None, {"source": {"cafe": {"uri": uri}}})
     assert made.source["cafe"].uri == uri
     assert len(_cameras(made)) == 1
+
+
+def test_cameras_are_told_apart_by_host_and_path_whatever_is_in_their_query() -> None:
+    def seen(uri: str) -> set[str]:
+        return _cameras(config.load(None, {"source": {"cam": {"uri": uri}}}))
+
+    one = seen("http://10.0.0.5/snap?user=me@farm")
+    assert one != seen("http://10.0.0.6/snap?user=me@farm")
+    assert one == seen("HTTP://me:hunter2@10.0.0.5/snap?user=you")
+    assert seen("rtsp://10.0.0.5/a@b") != seen("rtsp://10.0.0.6/a@b")
