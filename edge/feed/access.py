@@ -87,7 +87,8 @@ def password(config: MqttConfig) -> str | None:
             raise FatalError(f"mqtt.password_file: {path}: is no ordinary file")
         found = text.read(path).rstrip("\n")
     except OSError as error:
-        raise FatalError(f"mqtt.password_file: {path}: {error.strerror}") from None
+        told = path if "/" in str(path) else "expected the path of a file"  # not the password
+        raise FatalError(f"mqtt.password_file: {told}: {error.strerror}") from None
     if len(found.encode()) > LONGEST_PASSWORD:
         raise FatalError(
             f"mqtt.password_file: {path}: is too long for a password: it must hold nothing else"
