@@ -6,7 +6,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import (
+    Field,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
 
 from edge import toml_file
 from edge.contradictions import RELATED, contradictions
@@ -33,6 +38,7 @@ from edge.scene import (
     ZoneConfig,
     at_home,
 )
+from edge.text import encodable, shown
 
 Pixels = Annotated[int, Field(ge=16, le=16_384)]
 
@@ -56,6 +62,10 @@ class RuntimeConfig(Section):
     @classmethod
     def _at_home(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(at_home(name, "external:") for name in value)
+
+
+LONGEST_USER = 1000
+"""Characters of a user name."""
 
 
 class MqttConfig(Section):
@@ -85,6 +95,15 @@ class MqttConfig(Section):
             raise ValueError("expected mqtt://HOST:PORT, mqtts, ws, wss or embedded" + _host(value))
         if parts.username or parts.password:
             raise ValueError("expected no credentials here: use username and password_file")
+        if parts.query or parts.fragment:
+            raise ValueError("expected nothing behind ? or # here: it would not be sent")
+        return value
+
+    @field_validator("username")
+    @classmethod
+    def _one_line(cls, value: str) -> str:
+        if shown(value, LONGEST_USER) != value:
+            raise ValueError(f"expected one line of at most {LONGEST_USER} characters")
         return value
 
     @model_validator(mode="after")
@@ -192,10 +211,12 @@ class SourceConfig(Section):
     line: dict[Id, LineConfig] = Field(default={})
     schedule: ScheduleConfig | None = None
 
-    @field_validator("uri")
+    @field_validator("uri", mode="wrap")
     @classmethod
-    def _at_home(cls, value: str) -> str:
-        return at_home(value, "", "dir:", "file:")
+    def _at_home(cls, value: object, check: ValidatorFunctionWrapHandler) -> str:
+        if not isinstance(value, str) or encodable(value):  # a file's name may be any bytes
+            value = check(value)
+        return at_home(str(value), "", "dir:", "file:")
 
     @model_validator(mode="after")
     def _fits_its_camera(self) -> "SourceConfig":

@@ -2,6 +2,7 @@
 
 import os
 import pwd
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -19,6 +20,7 @@ def write_whole(path: Path, content: bytes, mode: int | None = None) -> None:
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
+        _sync_folder(path.parent)
     finally:
         beside.unlink(missing_ok=True)
 
@@ -49,3 +51,13 @@ def user_name(number: int) -> str:
         return pwd.getpwuid(number).pw_name
     except KeyError:  # a container's
         return str(number)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Without it a power cut may bring the old file back. Some network shares refuse it."""
+    with suppress(OSError):
+        number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)

@@ -43,6 +43,15 @@ def composed(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
+def encodable(text: str) -> bool:
+    """Whether it is text; else the name of a file whose bytes are no UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def shown(text: str, limit: int = 200) -> str:
     """One line of at most `limit` characters: control characters become `?`, so that no text
     from outside forges a line of a log, moves a terminal's cursor or turns a line around."""

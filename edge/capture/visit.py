@@ -94,10 +94,19 @@ class Visitor:
         if answer.status in (401, 403):
             raise locked_out(name)
         if 300 <= answer.status < 400 and (place := answer.headers.get("Location")):
-            moved = read(urljoin(address.bare, place.strip()))
-            if moved.scheme in PORTS and moved.host:
+            moved = _moved(address.bare, place.strip())
+            if moved is not None:
                 return moved
         raise TransientError(f"{name}: answers with HTTP status {answer.status}")
+
+
+def _moved(base: str, place: str) -> Address | None:
+    """Where a redirection goes; None: nowhere that can be asked."""
+    try:
+        moved = read(urljoin(base, place))
+    except ValueError:
+        return None
+    return moved if moved.scheme in PORTS and moved.host else None
 
 
 def _answer(answer: http.client.HTTPResponse, name: str) -> Answer:

@@ -44,7 +44,18 @@ def web(request: Request) -> Generator[Picture, None, None]:
         silent = f"has sent nothing for {request.timeout_s:g} s" if answered else "does not answer"
         raise TransientError(f"{request.shown}: {silent}") from None
     except (OSError, http.client.HTTPException) as error:
-        raise TransientError(f"{request.shown}: {in_words(error)}") from None
+        raise TransientError(f"{request.shown}: {_in_words(error)}") from None
+
+
+def _in_words(error: Exception) -> str:
+    """What http.client raises tells nobody what to do."""
+    if isinstance(error, http.client.RemoteDisconnected):
+        return "ends the connection without an answer: are scheme and port right?"
+    if isinstance(error, http.client.IncompleteRead):
+        return "has ended the connection in the middle of a picture"
+    if isinstance(error, http.client.HTTPException):
+        return "gives an answer that is no HTTP: are scheme (http, https, rtsp) and port right?"
+    return in_words(error)
 
 
 def _pictures(answer: Answer, request: Request) -> Iterator[bytes]:

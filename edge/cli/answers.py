@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from edge.address import hidden, read
 from edge.errors import FatalError, HedgerowError
 
 KERAS = (".keras", ".h5", ".hdf5", ".pb")
@@ -73,7 +74,7 @@ def _found(uri: str) -> str:
     """A path that is there, whole; anything else as it is."""
     if re.match(r"\d+\.\d+\.\d+\.\d+", uri):
         raise FatalError(
-            f"{uri.partition('/')[0]}: how does that camera send its pictures? Write "
+            f"{re.split('[/?#]', uri)[0]}: how does that camera send its pictures? Write "
             "rtsp://HOST/PATH or http://HOST/PATH, as its manual says"
         )
     scheme, path, query = re.fullmatch(r"(dir:|file:)?([^?]*)(.*)", uri, re.DOTALL).groups()  # type: ignore[union-attr]
@@ -81,10 +82,22 @@ def _found(uri: str) -> str:
         return uri
     place = Path(path).absolute()
     if place.suffix.lower() in PICTURES:
-        raise FatalError(f"{place}: is a picture: write dir:{place.parent} for all of its folder")
+        folder = hidden(str(place.parent))
+        raise FatalError(
+            f"{read(uri).shown}: is a picture: write dir:{folder} for all of its folder"
+        )
     if not os.access(place, os.F_OK):
-        raise FatalError(f"{place}: there is no such file or folder; cameras are usb:0 or rtsp://…")
+        raise FatalError(
+            f"{_shown(scheme, place, path)}: there is no such file or folder; cameras are usb:0 or "
+            "rtsp://…"
+        )
     return f"{scheme or ''}{place}{query}"
+
+
+def _shown(scheme: str | None, place: Path, path: str) -> str:
+    """The whole path; an address that was taken for one, without what may be a secret in it."""
+    plain = hidden(path) == path and "://" not in path
+    return str(place) if plain else read(f"{scheme or 'file:'}{path}").shown
 
 
 def _home(path: str) -> str:

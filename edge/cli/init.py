@@ -66,6 +66,7 @@ def init(out: Path, yes: bool, force: bool, sources: tuple[str, ...], **given: s
     made["password_file"] = secret.key(password) if made["username"] else ""
     _write(out, _text(made, _apart(found)))
     secret.write(password)
+    _warn(out, found)
     click.echo(f"{out}: written; look at it with: edge doctor --config {out}")
 
 
@@ -146,6 +147,18 @@ class _Secret:
         click.echo(f"{self._file}: written, readable by its owner only")
 
 
+def _warn(out: Path, sources: list[tuple[str, str]]) -> None:
+    """A camera's password in a file that is not for its owner's eyes only."""
+    from edge.address import read
+
+    shared = out.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH)
+    for name in [name for name, uri in sources if shared and read(uri).password]:
+        click.echo(
+            f"source {name}: its password stands in {out}, which others on this machine may read: "
+            "better set username and password_file", err=True,
+        )  # fmt: skip
+
+
 def _is_filled(path: Path) -> bool:
     try:
         return path.stat().st_size > 0
@@ -217,8 +230,8 @@ def _write(out: Path, text: str) -> None:
     fresh = out.with_name(f".{out.name}.new")
     try:
         fresh.write_text(text, encoding="utf-8")
-        if out.exists():
-            fresh.chmod(stat.S_IMODE(out.stat().st_mode))
+        made = stat.S_IMODE(fresh.stat().st_mode) & ~(stat.S_IWGRP | stat.S_IWOTH)
+        fresh.chmod(stat.S_IMODE(out.stat().st_mode) if out.exists() else made)
         config.load(fresh)
         fresh.replace(out)
     except OSError as error:

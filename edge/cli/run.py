@@ -11,6 +11,9 @@ import click
 from edge.cli.names import by_name
 from edge.cli.signals import on_signal
 
+SIGNAL_S = 0.1
+"""How long a signal that has come may take to be heard."""
+
 
 @click.command()
 @click.option(
@@ -72,7 +75,8 @@ def run(json_lines: bool, verbose: bool, config: Path | None, **flags: Any) -> N
     try:
         daemon = Daemon(configuration.load(config, flagged), json_lines, mqtt, stop)
     except HedgerowError:
-        if stop.is_set():  # it waited for a delegate that opens
+        # it waited for a delegate to open, or the signal ended the child that tries the model
+        if stop.wait(SIGNAL_S):
             return
         raise
     if config is not None:

@@ -28,9 +28,6 @@ def look_over(config: Config) -> tuple[Model, dict[str, RuleBook]]:
         raise FatalError("model.path: is missing: give --model or set it in edge.toml")
     if not config.source:
         raise FatalError("source: is missing: give --source or set [source.NAME] in edge.toml")
-    for name, section in config.source.items():
-        _in_words_right(section)
-        scene.keeps_hours(name, section, scene.lives(section))
     loaded = model.load(config.model.path)
     contract = loaded.contract
     books = {name: scene.book(contract, config) for name in config.source}
@@ -38,6 +35,9 @@ def look_over(config: Config) -> tuple[Model, dict[str, RuleBook]]:
         scene.events(contract, scene.Scene(name, config, book), count())
         scene.schedule(config, name)
     scene.gate(contract, config.motion)
+    for name, section in config.source.items():  # last: `examine` tells what is wrong with each
+        _in_words_right(section)
+        scene.keeps_hours(name, section, scene.lives(section))
     if advice := access.missing_password(config.mqtt):
         log.warning(advice)
     for label in scene.without_effect(config):

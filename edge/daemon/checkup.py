@@ -107,7 +107,7 @@ def writable(folder: Path, service: bool) -> Iterator[Finding]:
     if service and user_name(os.geteuid()) not in (SERVICE_USER, "root"):
         yield Finding("-", "permissions", f"of {folder}: only root can look: sudo edge doctor")
         return
-    there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    there = _nearest(folder)
     if why := withheld(there, write=True):
         yield Finding("error", "permissions", f"{there}: {why}; events would be lost")
     elif there == folder:
@@ -176,8 +176,14 @@ def heat(found: Heat, config: ThermalConfig) -> Finding:
     return Finding("ok", "temperature", text)
 
 
+def _nearest(folder: Path) -> Path:
+    """The folder, or the first above it that is there as far as this user can see."""
+    above = (folder, *folder.absolute().parents)
+    return next(path for path in above if os.access(path, os.F_OK))
+
+
 def _free_mb(folder: Path) -> float:
-    there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    there = _nearest(folder)
     return shutil.disk_usage(there).free / 1e6
 
 

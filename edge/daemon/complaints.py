@@ -4,14 +4,16 @@ import logging
 import time
 from collections.abc import Callable
 
+from edge.seldom import KINDS, QUIET_S
+
 log = logging.getLogger(__name__)
 
-AGAIN_S = 600.0
+AGAIN_S = QUIET_S
 """How often a failure that goes on is said again, with how often it came."""
 
 
 class Complaints:
-    """One part's failures. Each reason is logged when it is new."""
+    """One part's failures. Each reason is logged when it is new, up to a number of them."""
 
     def __init__(self, who: str, now: Callable[[], float] = time.monotonic) -> None:
         """`who` begins every line; `now` is a clock that only goes on."""
@@ -28,12 +30,12 @@ class Complaints:
         self._count += 1
         if not self._told:
             self._again_s = now_s + AGAIN_S
-        if reason not in self._told:
+        if reason not in self._told and len(self._told) < KINDS:
+            self._told.add(reason)
             log.warning("%s: %s; %s", self._who, reason, then)
         elif now_s >= self._again_s:
             log.warning("%s: failed %d times, lately: %s", self._who, self._count, reason)
             self._again_s = now_s + AGAIN_S
-        self._told.add(reason)
 
     def works(self, how: str) -> None:
         """It works after a failure; said once until `settled`."""

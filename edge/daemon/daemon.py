@@ -109,6 +109,7 @@ class Daemon:
         config = self._config
         self._outlets.open(config)
         self._ways = self._outlets.ways
+        self._remember_renamed()
         self._feed = Feed(self._identity(), self._ways, self._says(), Clock())
         self._feed.inherit()
         self._crew = Crew(self._looks, self._memory, self._feed)
@@ -122,6 +123,14 @@ class Daemon:
         self._settle()
         self._outlets.serve(config)
         self._vitals.ready()
+
+    def _remember_renamed(self) -> None:
+        """A camera that is paused stays so when its device gets another name."""
+        own, retained = memory.path_for(self._config), self._ways.retained
+        if own is None or retained is None:
+            return
+        for device in retained.renamed:
+            self._memory.adopt(own.with_name(f"{device}{memory.SUFFIX}"))
 
     def _watch(self, stop: Event) -> None:
         chores = [

@@ -15,6 +15,7 @@ from edge.files import write_whole
 
 log = logging.getLogger(__name__)
 
+SUFFIX = ".state.json"
 SAVE_S = 1.0
 """Ends of stories are written at most this often: an SD card wears out."""
 
@@ -59,6 +60,16 @@ class Memory:
             if path != self._path:
                 self._path, self._written = path, ([], {})
                 self._save()
+
+    def adopt(self, path: Path) -> None:
+        """This device was called otherwise: what that file remembers goes on here, and it goes."""
+        with self._lock:
+            paused, ended_s = self._paused, self._ended_s
+            self._read(path)
+            self._paused, self._ended_s = self._paused | paused, self._ended_s | ended_s
+            self._save()
+            if self._written == self._content():
+                path.unlink(missing_ok=True)
 
     def step(self, now_s: float) -> None:
         """Write what has changed, from time to time."""
@@ -130,4 +141,4 @@ def state_folder() -> Path | None:
 def path_for(config: Config) -> Path | None:
     """The device's own file, beside its outbox."""
     where = config.outbox.folder or state_folder()
-    return where / f"{config.device}.state.json" if where else None
+    return where / f"{config.device}{SUFFIX}" if where else None

@@ -21,6 +21,8 @@ CREDENTIAL = "mqtt-password"
 SERVICE_PASSWORD = Path("/etc/hedgerow/mqtt-password")
 """Where systemd takes that credential from."""
 
+LONGEST_PASSWORD = 65_535
+"""Bytes: what MQTT can send."""
 UNANSWERED = 3
 """So many connections closed without an answer: perhaps it speaks no MQTT 5."""
 TOO_LARGE = (129, 130, 149)
@@ -85,12 +87,20 @@ def password(config: MqttConfig) -> str | None:
             return None
         path = Path(folder) / CREDENTIAL
     try:
-        return text.read(path).rstrip("\n")
+        if path.exists() and not path.is_file():  # a pipe would be waited for, for ever
+            raise FatalError(f"mqtt.password_file: {path}: is no ordinary file")
+        found = text.read(path).rstrip("\n")
     except OSError as error:
         if config.password_file is None and isinstance(error, FileNotFoundError):
             return None
+        told = path if "/" in str(path) else "expected the path of a file"  # not the password
         why = withheld(path) or error.strerror
-        raise FatalError(f"mqtt.password_file: {path}: {why}") from None
+        raise FatalError(f"mqtt.password_file: {told}: {why}") from None
+    if len(found.encode()) > LONGEST_PASSWORD:
+        raise FatalError(
+            f"mqtt.password_file: {path}: is too long for a password: it must hold nothing else"
+        )
+    return found
 
 
 def missing_password(config: MqttConfig) -> str | None:

@@ -80,6 +80,11 @@ class BoundedClient(paho.Client):
         self.connect_async(address.host, address.port, keepalive=keepalive_s, properties=asked)
         self.loop_start()
 
+    @property
+    def runs(self) -> bool:
+        """Whether its network thread lives."""
+        return self._thread is not None
+
     def end(self) -> None:
         """Without callbacks nothing refers to it in a circle, and its sockets close at once."""
         self.disconnect()

@@ -106,10 +106,13 @@ class Commands:
         client.listen(f"{ROOT}/{device}/command/+", self._receive)
 
     def close(self) -> None:
-        """The daemon ends: what still waits is refused."""
+        """The daemon ends, or this connection: what still waits is refused. A reload that makes
+        another connection is under way, and is answered there."""
         while (asked := self.take()) is not None:
             asked.refuse("this daemon is ending: send it again")
         for known in list(self._open.values()):
+            if isinstance(known.asked.command, Reload):
+                continue
             known.asked.refuse("this daemon is ending: send it again")
 
     def _receive(self, message: Message) -> None:

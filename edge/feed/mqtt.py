@@ -26,6 +26,8 @@ RECEIVED = 2_097_152
 ANSWER_S = 2.0
 """How long a broker may take to answer to MQTT 5's way of naming that bound, the first time: one
 that only speaks 3.1.1 may wait for the rest of what it takes for something else."""
+REVIVE_S = 3.0
+"""How long paho's thread may be gone before it is started again."""
 ANY = 65_535
 """Receive Maximum of a broker that names none."""
 
@@ -63,6 +65,7 @@ class MqttClient(Sender):
         self._away_logged = False
         self._unanswered = 0
         self._plain = False
+        self._alive_s = time.monotonic()
         self._client = self._make("3.1.1" if config.protocol == "3.1.1" else "5")
 
     def _make(self, protocol: str) -> bounded_client.BoundedClient:
@@ -122,12 +125,26 @@ class MqttClient(Sender):
         Raises FatalError where the broker refused this client before it ever was connected.
         """
         self._log.flush()
+        self._revive()
         if self._refusal and not self._was_connected:
             raise FatalError(f"mqtt.broker {self.address}: {self._refusal}")
         with self._held():
             over = self._subscriptions.reopened()
             if self.connected.is_set():
                 self._subscribe(over)
+
+    def _revive(self) -> None:
+        """Whatever ended paho's thread, which was said when it died, another client goes on."""
+        now_s = time.monotonic()
+        if self._client.runs:
+            self._alive_s = now_s
+        elif now_s - self._alive_s >= REVIVE_S:
+            self._alive_s = now_s
+            self.connected.clear()
+            try:
+                self._change_client(self.protocol)
+            except FatalError as error:
+                log.error("%s; trying again", error)
 
     def restart(self, reason: str) -> None:
         """Cut a connection that does not do its work; the next one is made at once."""
@@ -206,11 +223,17 @@ class MqttClient(Sender):
             self._refusal = access.CERTIFICATE
         elif client.alert:
             self._log.warning("broker %s ends the TLS connection: %s", self.address, client.alert)
-        elif not self._was_connected:
+        elif not self.connected.is_set():
             self._unanswered += 1
             auto = self._config.protocol == "auto" and self.protocol == "5"
-            if self._unanswered >= UNANSWERED and auto and not self._refusal:
+            new = not self._was_connected and not self._refusal
+            if self._unanswered >= UNANSWERED and auto and new:
                 self._fall_back()
+            elif self._unanswered == UNANSWERED + 1:
+                log.warning(
+                    "broker %s ends each connection without an answer: is this its MQTT port, and "
+                    "does it want TLS (mqtts://) or not? Trying again", self.address,
+                )  # fmt: skip
         self.connected.clear()
 
     def _lost(self, reason: Any, lasted_s: float) -> float:

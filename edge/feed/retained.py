@@ -11,6 +11,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from edge.address import Address, read
 from edge.config import Config
 from edge.feed import payloads
 from edge.feed.holding import Holding
@@ -53,6 +54,8 @@ class Retained:
         self._stale = {discovery(DISCOVERY, config.device)}
         self._lock = _hold(self._path) if self._path else None
         renamed = self._earlier(self._path) if self._path else []
+        self.renamed = tuple(path.stem for path in renamed)
+        """What this device was called before."""
         self.keep(config)
         for path in renamed:  # what they name is in our own file now
             log.info("device %s is %s now", path.stem, config.device)
@@ -64,7 +67,9 @@ class Retained:
         """Read the files; returns those of devices that had one of our cameras and do not run:
         they are this one now."""
         ours = _cameras(self._config)
-        known = {path: _read(path) for path in own.parent.glob(f"*{SUFFIX}")}
+        known: dict[Path, tuple[set[str], set[str]]] = {}
+        with suppress(OSError):  # a folder that may not be read: the outbox has said so
+            known = {path: _read(path) for path in own.parent.glob(f"*{SUFFIX}")}
         renamed = [
             path
             for path, (_, cameras) in sorted(known.items())
@@ -166,8 +171,10 @@ def _remove(path: Path) -> None:
 
 def _cameras(config: Config) -> set[str]:
     """Fingerprints of the addresses, without what may be a password in them."""
-    addresses = (
-        source.uri.rpartition("@")[2].partition("?")[0] for source in config.source.values()
-    )
-    plain = (address.partition("//")[2] or address for address in addresses)
-    return {hashlib.sha256(address.encode()).hexdigest()[:12] for address in plain}
+    return {_fingerprint(read(source.uri)) for source in config.source.values()}
+
+
+def _fingerprint(address: Address) -> str:
+    where = f"{address.netloc}{address.target.partition('?')[0]}" if address.host else address.rest
+    text = f"{address.scheme}:{where}".encode("utf-8", "surrogateescape")
+    return hashlib.sha256(text).hexdigest()[:12]

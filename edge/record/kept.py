@@ -70,17 +70,27 @@ class Kept:
         self._append({"path": name, "bytes": size, "ran_s": round(self.ran_s, 1)}, sync=True)
 
     def clean(self, keep_s: float, keep_bytes: float) -> None:
-        """Delete what is too old, then the oldest until the rest is small enough."""
+        """Delete what is too old, then the oldest until the rest is small enough.
+
+        Raises the first OSError of a file that cannot be deleted, after all others.
+        """
         total = sum(file.bytes for file in self._files.values())
+        stuck: OSError | None = None
         for name, file in list(self._files.items()):
             if self.ran_s - file.ran_s <= keep_s and total <= keep_bytes:
-                return
+                break
             path = self._folder / name
-            if _is_as_written(path, file):
-                path.unlink()
+            try:
+                if _is_as_written(path, file):
+                    path.unlink()
+            except OSError as error:  # the others must go nevertheless
+                stuck = stuck or error
+                continue
             total -= file.bytes
             del self._files[name]
             self._append({"path": name, "bytes": -1})
+        if stuck is not None:
+            raise stuck
 
     def mark(self) -> None:
         """Note the running time, so that a restart goes on from here."""

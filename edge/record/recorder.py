@@ -5,6 +5,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty, Full, Queue
 from threading import Thread
@@ -12,6 +13,7 @@ from threading import Thread
 from edge.record.film import Shot, film
 from edge.record.kept import PART, Kept
 from edge.scene import RecordConfig
+from edge.seldom import Seldom
 from edge.text import shown
 
 log = logging.getLogger(__name__)
@@ -38,6 +40,7 @@ class Recorder:
         self._queue: Queue[tuple[Path, Content] | None] = Queue(WAITING)
         self._thread = Thread(target=self._write_all, name="record", daemon=True)
         self._full = False
+        self._seldom = Seldom()
         self.dropped = 0
 
     def __enter__(self) -> "Recorder":
@@ -45,8 +48,9 @@ class Recorder:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._queue.put(None)
-        self._thread.join(FLUSH_S)
+        with suppress(Full):  # a disk that hangs must not hold up the end
+            self._queue.put(None, timeout=FLUSH_S)
+            self._thread.join(FLUSH_S)
 
     def put(self, path: str, content: Content) -> None:
         """One more file, by its path in the folder; dropped where too many wait."""
@@ -54,7 +58,7 @@ class Recorder:
             self._queue.put_nowait((self._folder / path, content))
         except Full:
             self.dropped += 1
-            log.warning("record.folder: the disk is too slow, %s is dropped", path)
+            self._say("record.folder: the disk is too slow: a file is dropped")
 
     def _write_all(self) -> None:
         self._safely(self._tidy, self._folder)
@@ -76,18 +80,30 @@ class Recorder:
             work()
         except Exception as error:  # noqa: BLE001  a thread that dies would record nothing more
             self.dropped += path != self._folder
-            log.warning("%s: cannot be written: %s", shown(str(path)), shown(str(error)))
+            self._say(f"{shown(str(path))}: cannot be written: {_reason(error)}")
+
+    def _say(self, line: str) -> None:
+        """At once, then seldom with a count: a disk that fails does so with each event."""
+        said = self._seldom.say(line, time.monotonic())
+        if said is not None:
+            log.warning("%s", said)
 
     def _tidy(self) -> None:
+        kept = self._index()
+        kept.clean(self._config.keep_days * 86400, self._config.keep_mb * 1e6)
+        kept.mark()
+
+    def _index(self) -> Kept:
+        """Read once the folder can be read: a disk may be mounted later."""
         if self._kept is None:
             self._kept = Kept(self._folder, self._mono)
-        self._kept.clean(self._config.keep_days * 86400, self._config.keep_mb * 1e6)
-        self._kept.mark()
+        return self._kept
 
     def _write(self, path: Path, content: Content) -> None:
         """Under another name first: a power cut leaves no half file under the right one."""
-        if not self._room() or self._kept is None:
+        if not self._room():
             return
+        kept = self._index()
         path.parent.mkdir(parents=True, exist_ok=True)
         path = _free(path)
         part = path.with_name(f"{PART}{path.name}")
@@ -98,7 +114,7 @@ class Recorder:
                 film(part, content)
             with part.open("rb") as file:
                 os.fsync(file.fileno())
-            self._kept.add(path, part.stat().st_size)
+            kept.add(path, part.stat().st_size)
             part.rename(path)
         finally:
             part.unlink(missing_ok=True)
@@ -116,6 +132,13 @@ class Recorder:
                 )  # fmt: skip
         self._full = not enough
         return enough
+
+
+def _reason(error: Exception) -> str:
+    """In words, without the path that the line begins with."""
+    if isinstance(error, OSError) and error.strerror:
+        return shown(error.strerror)
+    return shown(str(error))
 
 
 def _free(path: Path) -> Path:

@@ -24,9 +24,13 @@ class Video:
 
     def __init__(self, path: Path, fps: float = 0.0, width: int = 0) -> None:
         """Frames are at most `width` pixels wide; 0: as they are. Raises FatalError where there is
-        no such file."""
+        no such file, or none that may be read."""
         self._name = f"file:{shown(str(path))}"
-        if not path.is_file():
+        try:
+            there = path.is_file()
+        except OSError as error:
+            raise FatalError(f"{self._name}: cannot be read: {error.strerror}") from None
+        if not there:
             raise FatalError(f"{self._name}: there is no such file")
         self._path = path
         self._width = width

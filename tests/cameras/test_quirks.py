@@ -99,6 +99,23 @@ def test_a_circle_of_redirections_is_said() -> None:
         assert error(f"{server.address}/x") == f"{server.address}/x: redirects in a circle"
 
 
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (b"RTSP/1.0 400 Bad Request\r\n\r\n", "no HTTP: are scheme (http, https, rtsp) and port"),
+        (b"\x15\x03\x01\x00\x02\x02\x46", "no HTTP: are scheme (http, https, rtsp) and port"),
+        (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200, "no HTTP: are scheme"),
+        (b"", "ends the connection without an answer: are scheme and port right?"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "in the middle of a"),
+        (b"HTTP/1.1 302 Found\r\nLocation: http://[::1\r\n\r\n", "answers with HTTP status 302"),
+    ],
+    ids=["an RTSP port", "a TLS port", "a long head", "nothing", "cut off", "to no address"],
+)
+def test_what_is_no_answer_is_said_in_words(answer: bytes, said: str) -> None:
+    with Raw(lambda _: answers(answer)) as server:
+        assert said in error(server.address)
+
+
 def test_a_stream_that_closes_after_each_picture_is_a_still() -> None:
     with Raw(lambda _: answers(HEADER + b"\r\n" + PART + DATA + b"\r\n")) as server:
         read(server.address, 4)

@@ -1,6 +1,8 @@
 """`edge init` and `edge check`: a configuration is made, and what is wrong is named."""
 
+import os
 import shutil
+import stat
 import subprocess
 from pathlib import Path
 
@@ -283,3 +285,20 @@ def test_doctor_says_why_the_broker_lets_nobody_in(
         broker.stop()
     assert said["broker"].startswith("error: mqtt.broker ")
     assert "refuses the user name or password" in said["broker"]
+
+
+def test_init_says_who_may_read_a_camera_s_password_and_lets_nobody_else_write(
+    edge: Edge, tmp_path: Path
+) -> None:
+    out = tmp_path / "edge.toml"
+    before = os.umask(0)
+    try:
+        made = edge(
+            "init", "--yes", "--out", out, "--model", PERSON,
+            "--source", "yard=rtsp://me:hunter2@10.0.0.5/live", "--source", "barn=usb:0",
+        )  # fmt: skip
+    finally:
+        os.umask(before)
+    assert made.returncode == 0 and stat.S_IMODE(out.stat().st_mode) == 0o644
+    assert made.stderr.count("its password stands in") == 1
+    assert "hunter2" not in made.stderr + made.stdout

@@ -4,15 +4,18 @@ import gc
 import json
 import os
 import shutil
+import socket
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
-from edge.config import FeedConfig, MqttConfig, OutboxConfig
+from edge.config import Config, FeedConfig, MqttConfig, OutboxConfig
 from edge.errors import FatalError
 from edge.feed.clock import Clock
 from edge.feed.feed import Feed, Identity
@@ -20,9 +23,10 @@ from edge.feed.message import Message
 from edge.feed.mqtt import MqttClient
 from edge.feed.outbox import Outbox
 from edge.feed.payloads import ModelRef
-from edge.feed.ways import Ways
+from edge.feed.ways import Ways, open_ways
 from edge.types import Event
 from tests.conftest import Edge, Mosquitto, free_port, need
+from tests.strict_broker import until
 
 EXTENSIONS = "subjectAltName=IP:127.0.0.1"
 
@@ -246,3 +250,75 @@ def test_the_state_directory_is_made_for_its_owner_only(mosquitto: Mosquitto, st
         Outbox(state / "field.outbox", OutboxConfig(), client, Clock()),
     ):
         assert os.stat(state).st_mode & 0o007 == 0  # noqa: PTH116
+
+
+@pytest.mark.parametrize("protocol", ["auto", "3.1.1"])
+def test_a_broker_that_ends_every_connection_is_said_once(
+    protocol: Literal["auto", "3.1.1"], caplog: pytest.LogCaptureFixture
+) -> None:
+    """What the port of a web server, or one that wants TLS, does to MQTT."""
+
+    def serve(server: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                line, _ = server.accept()
+                line.recv(4096)
+                line.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=serve, args=(server,), daemon=True).start()
+        address = f"mqtt://127.0.0.1:{server.getsockname()[1]}"
+        with MqttClient(MqttConfig(broker=address, protocol=protocol), "x") as client:
+            until(lambda: "ends each connection without an answer" in caplog.text)
+            client.check()
+        server.shutdown(socket.SHUT_RDWR)
+    assert "does it want TLS" in caplog.text
+    assert caplog.text.count("without an answer") == 1
+
+
+def test_a_network_thread_that_dies_is_started_again(mosquitto: Mosquitto) -> None:
+    """It raises where it makes the packet: no user name can be that long."""
+    died: list[threading.ExceptHookArgs] = []
+    before, threading.excepthook = threading.excepthook, died.append
+    try:
+        with MqttClient(MqttConfig(broker=mosquitto.address, username="a"), "x") as client:
+            client.connected.wait(5)
+            client._client.username_pw_set("a" * 70_000)
+            client.restart("a test")
+            until(lambda: bool(died))
+            began_s = time.monotonic()
+
+            def back() -> bool:
+                client.check()
+                return client.connections == 2 and client.connected.is_set()
+
+            until(back)
+    finally:
+        threading.excepthook = before
+    assert time.monotonic() - began_s < 5
+
+
+@pytest.mark.parametrize("kind", ["too long", "a pipe", "a folder"])
+def test_a_password_file_that_holds_no_password_is_named(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "password"
+    match kind:
+        case "too long":
+            path.write_bytes(b"x" * 70_000)
+        case "a pipe":
+            os.mkfifo(path)
+        case _:
+            path.mkdir()
+    config = MqttConfig(broker="mqtt://127.0.0.1", username="yard", password_file=path)
+    with pytest.raises(FatalError, match=f"mqtt.password_file: {path}: is"):
+        MqttClient(config, "x")
+
+
+def test_a_state_folder_that_cannot_be_looked_at_ends_nothing(tmp_path: Path) -> None:
+    """The same as a folder of somebody else's, which root can look into."""
+    config = Config(
+        mqtt=MqttConfig(broker=f"mqtt://127.0.0.1:{free_port()}"),
+        outbox=OutboxConfig(folder=tmp_path / ("x" * 300)),
+    )
+    with open_ways(config, json_lines=False, mqtt=True) as ways:
+        assert ways.outbox is not None
+        assert "File name too long" in ways.outbox.status().reason

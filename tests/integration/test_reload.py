@@ -17,6 +17,7 @@ from edge.feed.mqtt import MqttClient
 from tests.benchmarks import reloads
 from tests.conftest import Mosquitto, edge_command
 from tests.integration.test_feed_commands import TOPIC, Field
+from tests.strict_broker import until
 
 
 @pytest.fixture
@@ -77,6 +78,31 @@ def test_a_pause_holds_over_reload_hangup_and_kill_until_it_is_lifted(field: Fie
     assert field.ask("resume")["ok"]
     field.wait("hedgerow/field/cam/availability", lambda text: text == "online")
     field.stop()
+    field.start()
+
+
+def test_a_pause_holds_when_the_device_gets_another_name(field: Field) -> None:
+    assert field.ask("pause", source="cam")["ok"]
+    field.stop()
+    text = field.config.read_text()
+    configure(field, lambda text: text.replace('"field"', '"meadow"'))
+    states: list[str] = []
+    field.client.listen(
+        "hedgerow/meadow/status",
+        lambda message: states.append(json.loads(message.text)["sources"]["cam"]["state"]),
+    )
+    renamed = subprocess.Popen(
+        edge_command("run", "--config", field.config), stderr=subprocess.PIPE
+    )
+    try:
+        until(lambda: bool(states))
+        assert holds(lambda: states[-1] == "paused", 1.0)
+        field.client.publish(Message("hedgerow/meadow/command/resume", "{}"))
+        until(lambda: states[-1] == "online")
+    finally:
+        renamed.terminate()
+        renamed.communicate()
+    field.config.write_text(text)
     field.start()
 
 

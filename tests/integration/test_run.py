@@ -1,6 +1,7 @@
 """`edge run` against a real mosquitto: what a reader of the feed gets."""
 
 import json
+import os
 import signal
 import subprocess
 import time
@@ -180,3 +181,20 @@ def test_two_sources_share_one_daemon(
     assert (status["door"]["frames"], status["road"]["frames"]) == (1394, 377)
     ids = {e["id"] for e in bodies(seen, "event") if e["event_type"] == "start"}
     assert len(ids) == sum(e["event_type"] == "start" for e in bodies(seen, "event"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_while_the_model_is_tried_blames_no_model(
+    number: signal.Signals, vww: Path, testdata: Path
+) -> None:
+    """systemd and Ctrl-C signal the children too."""
+    running = subprocess.Popen(
+        edge_command("run", "--source", f"dir:{testdata}/images/vww01-open", "--model", vww),
+        stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    children = Path(f"/proc/{running.pid}/task/{running.pid}/children")
+    while running.poll() is None and not children.read_text():
+        time.sleep(0.01)
+    os.killpg(running.pid, number)
+    _, said = running.communicate(timeout=20)
+    assert (running.returncode, said) == (0, "")

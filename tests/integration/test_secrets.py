@@ -14,7 +14,7 @@ from edge import config
 from edge.cli import cli
 from edge.config import MqttConfig
 from edge.daemon.checkup import check_up
-from edge.errors import HedgerowError, TransientError
+from edge.errors import FatalError, HedgerowError, TransientError
 from edge.feed.message import Message
 from edge.feed.mqtt import MqttClient
 from edge.sources.ask import asked
@@ -48,6 +48,9 @@ WRONG = [
     "file:rtsp://admin:S3CRET@cam/live",
     "demo:?password=S3CRET",
     "=rtsp://admin:S3CRET@cam/x",
+    "10.0.0.5?user=admin&pwd=S3CRET",
+    "dir:rtsp://admin:S3CRET@cam/live.jpg",
+    "smb://admin:S3CRET@nas/share/a.mp4",
 ]
 
 
@@ -110,7 +113,8 @@ def said_by(*arguments: object) -> str:
 
 def test_init_check_and_doctor(tmp_path: Path, vww: Path) -> None:
     path = tmp_path / "edge.toml"
-    sources = [word for address in ADDRESSES[:3] for word in ("--source", address)]
+    named = (ADDRESSES[0], f"front=rtsp://admin:S3CRET@{NOBODY}/live", ADDRESSES[3])
+    sources = [word for address in named for word in ("--source", address)]
     said = said_by("init", "--out", path, "--model", vww, "--device", "f", "--yes", *sources)
     said += said_by("check", "--config", path)
     sections = [line for line in path.read_text().splitlines() if line.startswith("[source.")]
@@ -154,11 +158,18 @@ def test_no_error_of_a_configuration_repeats_it(tmp_path: Path, text: str) -> No
     path = tmp_path / "edge.toml"
     path.write_text(text)
     said = said_by("check", "--config", path)
-    assert "FatalError" in said and SECRET not in said
+    assert "ProblemsError" in said and SECRET not in said
 
 
 def test_a_password_that_was_taken_for_the_path_of_its_file() -> None:
-    section = config.SourceConfig(uri="rtsp://cam/x", password_file=Path(SECRET))
+    section = config.SourceConfig(uri="rtsp://cam/x", username="me", password_file=Path(SECRET))
     with pytest.raises(TransientError, match="password_file") as caught:
         asked(section, Known())()
+    assert SECRET not in str(caught.value)
+
+
+def test_a_broker_s_password_that_was_taken_for_the_path_of_its_file() -> None:
+    section = config.MqttConfig(username="me", password_file=Path(SECRET))
+    with pytest.raises(FatalError, match=r"mqtt\.password_file: expected the path") as caught:
+        MqttClient(section, "x")
     assert SECRET not in str(caught.value)

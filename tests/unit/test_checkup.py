@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.config import MqttConfig, ThermalConfig
-from edge.daemon.checkup import disk, heat, memory
+from edge.config import Config, MqttConfig, OutboxConfig, ThermalConfig
+from edge.daemon.checkup import check_up, disk, heat, memory
 from edge.feed.access import SERVICE_PASSWORD, missing_password, password
 from edge.health.thermal import Heat
 from tests.conftest import need
@@ -66,3 +66,10 @@ def test_a_user_name_without_a_password_is_said_with_the_file_to_create(tmp_path
     )
     empty.write_text("x")
     assert missing_password(MqttConfig(username="me", password_file=empty)) is None
+
+
+def test_of_a_folder_that_cannot_be_looked_at_the_disk_is_still_known(tmp_path: Path) -> None:
+    """The same as a folder of somebody else's, which root can look into."""
+    folder = tmp_path / ("x" * 300) / "out"
+    made = Config(outbox=OutboxConfig(folder=folder), mqtt=MqttConfig(broker="embedded"))
+    assert any(f"free for {folder}" in found.text for found in check_up(made))

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from edge import config
 from edge.errors import FatalError
+from edge.feed.retained import _cameras
 from edge.scene import ScheduleConfig
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -391,3 +392,36 @@ def test_a_secret_in_the_wrong_place_is_not_repeated(tmp_path: Path, text: str) 
 
 def test_the_default_device_is_a_valid_id() -> None:
     assert config.Config(device=config.default_device()).device
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('broker = "wss://farm/mqtt?token=hunter2"', "mqtt.broker: expected nothing behind"),
+        ('username = "a\\u0000b"', "mqtt.username: expected one line of at most 1000"),
+        ('username = "a\\nERROR: b"', "mqtt.username: expected one line of at most 1000"),
+    ],
+)
+def test_what_a_broker_would_never_understand_is_refused(
+    tmp_path: Path, line: str, said: str
+) -> None:
+    with pytest.raises(FatalError, match=re.escape(said)) as raised:
+        config.load(write(tmp_path, f"[mqtt]\n{line}\n"))
+    assert "hunter2" not in str(raised.value) and "\n" not in str(raised.value)
+
+
+def test_a_source_may_have_a_name_that_is_no_utf_8() -> None:
+    uri = "dir:caf\udce9"
+    made = config.load(None, {"source": {"cafe": {"uri": uri}}})
+    assert made.source["cafe"].uri == uri
+    assert len(_cameras(made)) == 1
+
+
+def test_cameras_are_told_apart_by_host_and_path_whatever_is_in_their_query() -> None:
+    def seen(uri: str) -> set[str]:
+        return _cameras(config.load(None, {"source": {"cam": {"uri": uri}}}))
+
+    one = seen("http://10.0.0.5/snap?user=me@farm")
+    assert one != seen("http://10.0.0.6/snap?user=me@farm")
+    assert one == seen("HTTP://me:hunter2@10.0.0.5/snap?user=you")
+    assert seen("rtsp://10.0.0.5/a@b") != seen("rtsp://10.0.0.6/a@b")

@@ -31,6 +31,21 @@ def test_a_pause_is_on_the_disk_at_once_and_until_it_is_lifted(tmp_path: Path) -
     assert not Memory(path).paused("cam")
 
 
+def test_what_is_remembered_goes_with_a_device_that_gets_another_name(tmp_path: Path) -> None:
+    old, new = tmp_path / "field.state.json", tmp_path / "meadow.state.json"
+    before = Memory(old)
+    before.pause("cam", True)
+    before.ended("cam")["rust"] = time.monotonic()
+    before.save()
+    after = Memory(new)
+    after.pause("gate", True)
+    after.adopt(old)
+    assert not old.exists()
+    again = Memory(new)
+    assert (again.paused("cam"), again.paused("gate")) == (True, True)
+    assert again.ended("cam")["rust"] == pytest.approx(time.monotonic(), abs=5)
+
+
 def test_the_same_rust_is_not_told_again_by_the_next_run(tmp_path: Path) -> None:
     rules = RuleBook({"rust": Rule(0.5, 0.4, confirm=1, release=1, cooldown_s=600.0)})
     path = tmp_path / "state.json"

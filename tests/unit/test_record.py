@@ -15,6 +15,7 @@ import pytest
 from edge.record import Kept, Recorder, SourceRecorder, draw
 from edge.record.film import Shot
 from edge.record.kept import INDEX
+from edge.record.recorder import WAITING
 from edge.scene import RecordConfig
 from edge.types import Box, Event, Frame
 from tests.conftest import need
@@ -297,3 +298,45 @@ def test_a_story_that_starts_after_another_ended_keeps_the_clip_open(tmp_path: P
         count += 1
     film.release()
     assert abs(count - (10 + 70 + 20 + 1)) <= 2
+
+
+def test_a_file_that_cannot_be_deleted_keeps_no_other_one(tmp_path: Path) -> None:
+    """Its owner made it immutable."""
+    write(tmp_path, Running(), FIRST, SECOND)
+    path = str(tmp_path / "yard" / FIRST)
+    locked = subprocess.run(["chattr", "+i", path], capture_output=True, check=False)
+    need(locked.returncode == 0, "chattr (root)")
+    kept = Kept(tmp_path)
+    try:
+        with pytest.raises(OSError, match="Operation not permitted"):
+            kept.clean(-1, 0)
+        assert names(tmp_path) == [FIRST]
+    finally:
+        subprocess.run(["chattr", "-i", path], check=True)
+    kept.clean(-1, 0)
+    assert names(tmp_path) == []
+
+
+def test_a_folder_that_cannot_be_used_is_said_once_and_every_file_is_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "media").touch()
+    with Recorder(RecordConfig(snapshots=True, free_mb=0.0), tmp_path / "media") as recorder:
+        for number in range(8):
+            recorder.put(f"yard/{number}.jpg", b"1")
+    assert recorder.dropped == 8
+    said = [record.message for record in caplog.records]
+    assert len(said) == len(set(said)) == 2, said
+
+
+def test_a_disk_that_hangs_does_not_hold_up_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pipe that nobody reads stands for a share that is gone: to open it never returns."""
+    os.mkfifo(tmp_path / INDEX)
+    monkeypatch.setattr("edge.record.recorder.FLUSH_S", 0.2)
+    with Recorder(RecordConfig(snapshots=True, free_mb=0.0), tmp_path) as recorder:
+        for number in range(WAITING + 1):
+            recorder.put(f"yard/{number}.jpg", b"1")
+    assert recorder.dropped == 1
+    (tmp_path / INDEX).open("w").close()  # its thread may end

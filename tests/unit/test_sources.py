@@ -413,3 +413,11 @@ def test_credentials_of_a_source_are_never_repeated() -> None:
 def test_a_missing_camera_is_named() -> None:
     with pytest.raises(TransientError, match="v4l2:/dev/video97: there is no such camera"):
         list(source("usb:97"))
+
+
+@pytest.mark.parametrize("kind", ["", "file:", "dir:"])
+def test_a_path_that_cannot_be_looked_at_is_said_in_words(kind: str, tmp_path: Path) -> None:
+    """The same as a folder of somebody else's, which root can look into."""
+    section = SourceConfig(uri=f"{kind}{tmp_path / ('x' * 300)}")
+    with pytest.raises((FatalError, TransientError), match="cannot be read: File name too long"):
+        list(open_source(section))

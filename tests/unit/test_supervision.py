@@ -239,12 +239,23 @@ def test_what_flaps_is_said_when_it_is_new_and_then_counted_now_and_then(
     lines = said(caplog, "source one")
     assert lines[0] == "source one: answers 500; trying again every few seconds"
     assert [line for line in lines if "failed" in line] == [
-        f"source one: failed {AGAIN_S + 1:.0f} times, lately: answers 500"
+        f"source one: failed {n * AGAIN_S + 1:.0f} times, lately: answers 500" for n in (1, 2, 3)
     ]
-    assert len(lines) == 4
+    assert len(lines) == 6
     complaints.settled()
     complaints.fails("answers 500")
     assert len(said(caplog, "answers 500; trying")) == 2
+
+
+def test_a_reason_that_is_another_one_each_time_floods_no_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock = iter(range(1, 1000))
+    complaints = Complaints("source a", lambda: float(next(clock)))
+    for number in range(900):
+        complaints.fails(f"answers with {number}")
+    assert len(caplog.records) < 40
+    assert caplog.messages[-1].startswith("source a: failed ")
 
 
 def test_a_reader_that_does_not_get_its_next_item_can_be_ended(tmp_path: Path) -> None:
