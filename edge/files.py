@@ -33,10 +33,10 @@ def withheld(path: Path, write: bool = False) -> str:
     user = user_name(os.geteuid())
     for folder in reversed(path.absolute().parents):
         if not os.access(folder, os.X_OK, effective_ids=True):
-            return (
-                f"{user} may not enter {folder}: move the file elsewhere" if folder.exists() else ""
-            )
-    if not path.exists() or os.access(path, os.W_OK if write else os.R_OK, effective_ids=True):
+            there = os.access(folder, os.F_OK)
+            return f"{user} may not enter {folder}: move the file elsewhere" if there else ""
+    wanted = os.W_OK if write else os.R_OK
+    if not os.access(path, os.F_OK) or os.access(path, wanted, effective_ids=True):
         return ""
     owner = user_name(path.stat().st_uid)
     if write:
