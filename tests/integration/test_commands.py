@@ -205,7 +205,7 @@ def test_doctor_says_what_a_model_can_run_on(
     assert said["cpu"][0] == "ok" and said["cpu"][1].startswith("right: agrees with the CPU; ")
     assert said[right][0] == "ok"
     assert said[wrong][0] == "warning" and "its answers differ from the CPU's" in said[wrong][1]
-    assert said[crash] == ("warning", "refused: its process ended with status -11")
+    assert said[crash] == ("warning", "refused: its process ended with SIGSEGV")
     assert said["external:/no/lib.so"] == ("warning", "not found: there is no /no/lib.so")
     assert said["edgetpu"][0] == "-" and "libedgetpu" in said["edgetpu"][1]
 
