@@ -33,8 +33,8 @@ def withheld(path: Path, write: bool = False) -> str:
     user = user_name(os.geteuid())
     for folder in reversed(path.absolute().parents):
         if not os.access(folder, os.X_OK, effective_ids=True):
-            there = os.access(folder, os.F_OK)
-            return f"{user} may not enter {folder}: move the file elsewhere" if there else ""
+            closed = os.access(folder, os.F_OK) and folder.is_dir()
+            return f"{user} may not enter {folder}: move the file elsewhere" if closed else ""
     wanted = os.W_OK if write else os.R_OK
     if not os.access(path, os.F_OK) or os.access(path, wanted, effective_ids=True):
         return ""
