@@ -46,10 +46,8 @@ REMEMBERED = 256
 """Answers that are repeated when the same id comes again..."""
 REMEMBERED_LENGTH = 4096
 """...unless they are longer, in characters."""
-BURST = 500
-"""Commands that are taken as fast as they come..."""
-PER_S = 300.0
-"""...and then so many a second: cameras and events need the rest of the time."""
+LONGEST_S = 0.003
+"""Commands further apart than that are no flood."""
 NAME = 40
 """Characters of a command's name in the log and in answers, at most."""
 
@@ -100,7 +98,7 @@ class Commands:
         """By name and id: what is not answered yet."""
         self._unanswered = 0
         self._answers: OrderedDict[tuple[str, str], str] = OrderedDict()
-        self._room, self._received_s = float(BURST), time.monotonic()
+        self._received_s = 0.0
         self.ignored = 0
         """Commands that get no answer, because they were retained."""
         client.listen(f"{ROOT}/{device}/command/+", self._receive)
@@ -137,12 +135,11 @@ class Commands:
         self._give_way()
 
     def _give_way(self) -> None:
-        """A flood waits in the broker: the connection is read as fast as `PER_S` allows."""
-        now_s = time.monotonic()
-        refilled = self._room + (now_s - self._received_s) * PER_S
-        self._room, self._received_s = min(refilled, BURST) - 1, now_s
-        if self._room < 0:
-            time.sleep(-self._room / PER_S)
+        """A flood of commands takes half of this thread's time at most."""
+        took_s = time.monotonic() - self._received_s
+        if took_s < LONGEST_S:
+            time.sleep(took_s)
+        self._received_s = time.monotonic()
 
     def answer_on(self, client: MqttClient) -> None:
         """A reload made another connection: what is still owed is answered there."""
