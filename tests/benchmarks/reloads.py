@@ -166,10 +166,16 @@ def _reload(field: Field, kind: int, figures: Figures) -> None:
 
 
 def _settled(field: Field) -> tuple[int, int, int]:
-    """What the daemon holds once the cameras are there again."""
+    """What the daemon holds for good, once the cameras are there again: the least of ten looks,
+    as files are opened for a moment now and then."""
     _until(lambda: _online(field))
     time.sleep(1.0)
-    return field.held()
+    looks = []
+    for _ in range(10):
+        looks.append(field.held())
+        time.sleep(0.1)
+    threads, descriptors, memory = (min(column) for column in zip(*looks, strict=True))
+    return threads, descriptors, memory
 
 
 def _online(field: Field) -> bool:
